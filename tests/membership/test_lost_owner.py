@@ -130,11 +130,19 @@ def test_a_link_stops_nothing_once_its_reader_is_no_admin(lost: Lost) -> None:
     assert lost.status() == "scheduled"
 
 
-@pytest.mark.parametrize(
+WAYS = pytest.mark.parametrize(
     ("method", "rest", "body"),
-    [("POST", "/disable", None), ("DELETE", "", None), ("PATCH", "", {"role": "member"})],
-    ids=["disable", "remove", "demote"],
+    [
+        ("POST", "/disable", None),
+        ("DELETE", "", None),
+        ("PATCH", "", {"role": "member"}),
+        ("PATCH", "", {"portal_access": False}),
+    ],
+    ids=["disable", "remove", "demote", "take the login"],
 )
+
+
+@WAYS
 def test_the_provider_takes_the_right_to_stop_it_from_nobody(
     lost: Lost, method: str, rest: str, body: Any
 ) -> None:
@@ -146,6 +154,59 @@ def test_the_provider_takes_the_right_to_stop_it_from_nobody(
     assert (refused.status_code, refused.json["code"]) == (409, "transfer_scheduled")
     assert lost.acme.ask("DELETE", path, None, lost.adam).status_code == 200
     assert lost.acme.ask(method, admin + rest, body, lost.boss()).status_code in (200, 204)
+
+
+@WAYS
+def test_the_provider_schedules_none_for_30_days_after_it_took_the_right_to_stop_it(
+    lost: Lost, method: str, rest: str, body: Any
+) -> None:
+    lost.service.clock.stop()
+    path = f"{lost.acme.members}/{lost.acme.adam}{rest}"
+    assert lost.acme.ask(method, path, body, lost.boss()).status_code in (200, 204)
+
+    refused = lost.start()
+    lost.service.clock.advance(days=30, microseconds=-1)
+    late = lost.start()
+    lost.service.clock.advance(microseconds=1)
+
+    for answer in (refused, late):
+        assert (answer.status_code, answer.json["code"]) == (409, "admins_changed")
+        assert answer.json["possible_at"] > clock.stamp(clock.now())[:10]
+    assert lost.started()
+
+
+def test_it_counts_from_before_the_customer_managed_itself_and_for_keys(
+    service: MembershipService,
+) -> None:
+    theirs = Lost(service.prepared("keys", lambda: managed(service, "provider")))
+    key = theirs.acme.of_the_provider()["k"]
+    path = f"{theirs.acme.members}/{theirs.acme.adam}"
+    assert theirs.acme.ask("POST", f"{path}/disable", None, key).status_code == 200
+    theirs.acme.managed_by("customer")
+    assert theirs.start().json["code"] == "admins_changed"
+
+
+def test_it_counts_if_the_provider_moved_an_admin_to_another_address(
+    service: MembershipService,
+) -> None:
+    theirs = Lost(service.prepared("moved", lambda: managed(service, "provider")))
+    path, body = f"{theirs.acme.members}/{theirs.acme.adam}", {"email": "mine@provider.example"}
+    assert theirs.acme.ask("PATCH", path, body, theirs.boss()).status_code == 200
+    theirs.acme.managed_by("customer")
+    assert theirs.start().json["code"] == "admins_changed"
+
+
+def test_what_takes_the_right_from_nobody_does_not_count(lost: Lost) -> None:
+    members, boss = lost.acme.members, lost.boss()
+    for method, path, body, token in (
+        ("POST", f"{members}/{lost.acme.adam}/disable", None, lost.support.owner),
+        ("DELETE", f"{members}/{lost.acme.adam}", None, boss),
+        ("DELETE", f"{members}/{lost.acme.dora}", None, boss),
+        ("POST", f"{members}/{lost.acme.mike}/disable", None, boss),
+        ("POST", f"{members}/{lost.acme.mike}/enable", None, boss),
+    ):
+        assert lost.acme.ask(method, path, body, token).status_code in (200, 204), path
+    assert lost.started()
 
 
 def test_one_change_at_a_time(lost: Lost) -> None:

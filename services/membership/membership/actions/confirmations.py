@@ -12,7 +12,7 @@ from membership.models import Member
 from membership.values.authority import BY_ORGANIZATION, Authority
 
 
-class NotTheOwner(errors.Forbidden):
+class CannotConfirm(errors.Forbidden):
     code = "forbidden"
     detail = "Only the owner can confirm members, and not one who works for the provider."
 
@@ -29,13 +29,13 @@ def confirm_member(
     """Confirm that the organization wants this member to have access, no matter who gave it to
     them.
 
-    Raises NoSuchMember, NotTheOwner: checked in the database, since a token may be older than a
+    Raises NoSuchMember, CannotConfirm: checked in the database, since a token may be older than a
     change of role."""
     organization, member = members.lock_member(session, organization_id, member_id, authority)
     owner = queries.owner(session, organization_id)
     is_owner = owner is not None and owner.identity_id == by.id
     if not is_owner or queries.is_staff_of(session, by.id, organization.provider_id):
-        raise NotTheOwner()
+        raise CannotConfirm()
     if member.admitted_by != BY_ORGANIZATION:
         change = {"field": "admitted_by", "before": member.admitted_by, "after": BY_ORGANIZATION}
         member.admitted_by = BY_ORGANIZATION

@@ -1,8 +1,10 @@
 """Roles of members: who may manage whom, and how roles and presets change."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis import errors
+from chassis.runtime import clock
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -11,6 +13,8 @@ from membership.models import Member, Organization
 from membership.values.authority import Authority
 
 MAX_ADMINS = 100
+# How long a provider schedules no transfer after it has taken the right to stop it from an admin.
+ADMINS_KEPT_FOR = timedelta(days=30)
 
 
 class AdminLimit(errors.Conflict):
@@ -31,6 +35,15 @@ class TransferScheduled(errors.Conflict):
     detail = (
         "A transfer of the ownership is scheduled, and this customer's admins may stop it. Change "
         "its admins once the transfer has taken effect or was stopped."
+    )
+
+
+class AdminsChanged(errors.Conflict):
+    code = "admins_changed"
+    detail = (
+        "You disabled, removed or changed an admin of this customer within the last 30 days, who "
+        "could have stopped the transfer. Wait until possible_at, or ask the customer's owner to "
+        "transfer the ownership."
     )
 
 
@@ -68,6 +81,22 @@ def check_may_still_stop_transfers(session: Session, authority: Authority, membe
         raise TransferScheduled()
 
 
+def note_weakened_admin(
+    authority: Authority, organization: Organization, member: Member, now: datetime
+) -> None:
+    """Note, before it happens, that an admin loses the right to stop a transfer of the ownership,
+    if it is their provider that takes it."""
+    if authority.of_provider and member.role == "admin" and member.status != "disabled":
+        organization.provider_weakened_admins_at = now
+
+
+def check_admins_kept(organization: Organization, now: datetime) -> None:
+    """Raise AdminsChanged where somebody who should be able to stop a transfer cannot."""
+    weakened_at = organization.provider_weakened_admins_at
+    if weakened_at is not None and weakened_at + ADMINS_KEPT_FOR > now:
+        raise AdminsChanged(possible_at=clock.stamp(weakened_at + ADMINS_KEPT_FOR))
+
+
 def check_provider_manages(organization: Organization) -> None:
     """Raise CustomerManaged where the customer manages itself: there, the provider may not make
     anyone an admin."""
@@ -81,6 +110,13 @@ def admits(member: Member, fields: dict[str, Any]) -> bool:
     is_raised = fields.get("role") == "admin" and member.role != "admin"
     gets_access = fields.get("portal_access") is True and not member.portal_access
     return is_raised or gets_access or fields.get("email", member.email) != member.email
+
+
+def weakens(member: Member, fields: dict[str, Any]) -> bool:
+    """Whether these changes take the rights of the member's role from the person."""
+    is_lowered = fields.get("role", member.role) != member.role
+    loses_access = fields.get("portal_access") is False and member.portal_access
+    return is_lowered or loses_access or fields.get("email", member.email) != member.email
 
 
 def admits_at_once(member: Member, fields: dict[str, Any]) -> bool:

@@ -153,6 +153,8 @@ def update_member(
     if {"role", "portal_access"} & fields.keys():
         member_roles.check_may_still_stop_transfers(session, authority, member)
     unchanged(member)
+    if member_roles.weakens(member, fields):
+        member_roles.note_weakened_admin(authority, organization, member, now)
     if profiles.is_own(member, by):
         profiles.change_as_member(
             session, identity_id=by.id, session_id=session_id, fields=fields, now=now

@@ -14,6 +14,7 @@ from membership.actions import (
     logouts,
     mails,
     member_events,
+    member_roles,
     members,
     support_grants,
 )
@@ -38,6 +39,7 @@ def disable_member(
     access.check_not_owner(member)
     left = queries.left_behind(session, member, now)
     if member.status != "disabled":
+        member_roles.note_weakened_admin(authority, organization, member, now)
         before, member.status = members.audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
         _end_access(session, organization, member, "member_disabled", now)
@@ -57,6 +59,7 @@ def remove_member(
     """Remove the member. Their other memberships stay; a person without any is erased. Raises
     OwnerMustTransfer, CannotManageMember."""
     organization, member = members.lock_member(session, organization_id, member_id, authority)
+    member_roles.note_weakened_admin(authority, organization, member, now)
     _remove(session, "member.removed", organization, member, by, now)
 
 

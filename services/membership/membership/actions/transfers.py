@@ -69,6 +69,11 @@ class NotTheOwner(errors.Forbidden):
     detail = "Only the owner can transfer the ownership. Ask them, or your provider."
 
 
+class CannotStop(errors.Forbidden):
+    code = "forbidden"
+    detail = "Only the owner, an admin or the provider can stop this transfer. Ask one of them."
+
+
 class NotTheTarget(errors.Forbidden):
     code = "forbidden"
     detail = "Only the member who was offered the ownership can accept it."
@@ -86,10 +91,10 @@ def transfer_ownership(
     a member. Where the customer manages itself, the provider's owner may only schedule it.
 
     Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner,
-    CustomerManaged, OrganizationNotActive."""
+    CustomerManaged, AdminsChanged, OrganizationNotActive."""
     organization = queries.organization(session, organization_id, lock="change")
     by_staff = _check_giver(session, organization, by)
-    at_once = by_staff and not _has_to_wait(session, organization, by)
+    at_once = by_staff and not _has_to_wait(session, organization, by, now)
     members.check_editable(organization)
     owner, target = queries.lock_owner_and_member(session, organization_id, member_id)
     if target is owner:
@@ -114,11 +119,12 @@ def transfer_ownership(
     return transfer
 
 
-def _has_to_wait(session: Session, organization: Organization, by: Actor) -> bool:
+def _has_to_wait(session: Session, organization: Organization, by: Actor, now: datetime) -> bool:
     """Whether a transfer by these staff takes effect only later, so that it can be stopped: where
     the customer manages itself, and for the provider's owner only.
 
-    Raises CustomerManaged for others; OrganizationNotActive, since nobody could stop it there."""
+    Raises CustomerManaged for others; OrganizationNotActive and AdminsChanged, since those who
+    should be able to stop it could not."""
     if organization.managed_by != "customer":
         return False
     owner = queries.owner(session, organization.provider_id)
@@ -126,6 +132,7 @@ def _has_to_wait(session: Session, organization: Organization, by: Actor) -> boo
         raise member_roles.CustomerManaged()
     if organization.state != "open":
         raise acting_sessions.OrganizationNotActive()
+    member_roles.check_admins_kept(organization, now)
     return True
 
 
@@ -177,7 +184,7 @@ def cancel_or_undo_transfer(
     """Cancel an offer, stop a scheduled transfer, or undo a transfer by the provider's staff.
 
     Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner,
-    NotByProvider, CustomerManaged."""
+    CannotStop, NotByProvider, CustomerManaged."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer = queries.transfer(session, organization_id, transfer_id).transfer
     if transfer.status == "scheduled":
@@ -228,11 +235,11 @@ def _check_giver(session: Session, organization: Organization, by: Actor) -> boo
 
 
 def _check_may_stop(session: Session, organization: Organization, by: Actor) -> None:
-    """Raise NotTheOwner unless it is the provider, the owner or an admin. Checked in the
+    """Raise CannotStop unless it is the provider, the owner or an admin. Checked in the
     database."""
     stoppers = queries.may_stop_transfers(session, organization.id)
     if by.kind != "staff" and by.id not in {member.identity_id for member in stoppers}:
-        raise NotTheOwner()
+        raise CannotStop()
 
 
 def _check_eligible(member: Member) -> None:

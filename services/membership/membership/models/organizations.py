@@ -17,7 +17,8 @@ class Base(DeclarativeBase):
 class Organization(Base):
     """An organization as membership knows it. ``state``: provisioning, open, suspended, ended,
     erased. ``mfa_required``: whether its people need one-time codes to use it; of a provider, what
-    its settings say."""
+    its settings say. ``provider_weakened_admins_at``: when its provider last took from an admin the
+    right to stop a transfer of the ownership."""
 
     __tablename__ = "organizations"
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -27,6 +28,7 @@ class Organization(Base):
     state: Mapped[str] = mapped_column(String(16))
     managed_by: Mapped[str] = mapped_column(String(16))
     mfa_required: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    provider_weakened_admins_at: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 

@@ -42,8 +42,8 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blp.response(201, schemas.OwnershipTransfer)
 def transfer_ownership(body: dict[str, Any], organization_id: str) -> Response:
     """Transfer the ownership. By the provider it takes effect at once, but after 72 hours where the
-    customer manages itself; by the owner it is an offer that the member has to accept within 72
-    hours."""
+    customer manages itself, and not within 30 days after it has disabled, removed or changed an
+    admin there; by the owner it is an offer that the member has to accept within 72 hours."""
     return _change(actions.transfer_ownership, organization_id, 201, **body)
 
 
