@@ -58,6 +58,8 @@ NAMES = {
         "क्\u200dष",
         "한국",
         "辻\U000e0100",
+        "Removed persons Ltd",
+        "Person Removed",
     ),
     "characters": (
         "ab\u202ecd",
@@ -75,6 +77,18 @@ NAMES = {
         "a\U0010fffd",
         "\u3164",
         "👩\u200d💻",
+    ),
+    "reserved": (
+        "Removed person",
+        "REMOVED  PERSON",
+        "removed-person.",
+        "Re\u0301moved \uff50erson",
+        "R\u0435m\u043ev\u0435d p\u0435rs\u043en",
+        "\u0413\u0435moved \u0440erson",
+        "Remov\u03b5d \u03c1ers\u03bfn",
+        "Rem0ved pers0n",
+        "\u0280\u1d07\u1d0d\u1d0f\u1d20\u1d07\u1d05 \u1d18\u1d07\u0280\ua731\u1d0f\u0274",
+        "Rernoved person",
     ),
     "link": (
         "http://evil.example",

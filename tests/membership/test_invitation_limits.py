@@ -133,6 +133,46 @@ def test_many_new_customers_owners_are_invited_one_hours_share_after_the_other(s
         assert setup.invited() == expected
 
 
+def test_owners_who_wait_are_invited_at_the_pace_that_the_provider_chooses_meanwhile(setup):
+    setup.choose(4)  # two have been invited to begin with
+    setup.open(20)
+    assert setup.invited() == 2
+    setup.choose(6, version=2)
+    assert setup.invited() == 4, "two more of this hour"
+    setup.service.clock.advance(hours=1, seconds=1)
+    assert setup.invited() == 10
+    setup.choose(3, version=3)
+    setup.service.clock.advance(hours=1, seconds=1)
+    assert setup.invited() == 13, "fewer, too"
+    setup.open(1, "late@new.example")
+    setup.choose(10_000, version=4)
+    assert setup.invited() == 21, "all at once, the last one included"
+    setup.open(1, "last@new.example")
+    assert setup.invited() == 22
+
+
+def test_a_raised_limit_does_not_flood_an_address(setup, monkeypatch):
+    monkeypatch.setattr(attempt_limits, "PROVIDERS_LINKS_TO_ADDRESS", Limit(3, timedelta(days=1)))
+    setup.choose(4)
+    setup.open(6, "one@new.example")
+    setup.open(3)
+    assert setup.invited() == 2
+    setup.choose(500, version=2)
+    assert setup.invited() == 6, "three to the one, and three to others"
+    setup.service.clock.advance(days=1, seconds=1)
+    assert setup.invited() == 9
+
+
+def test_a_change_of_other_settings_leaves_those_who_wait_alone(setup):
+    setup.choose(4)
+    setup.open(8)
+    for version in (2, 3):
+        setup.choose(4, version=version)
+    assert setup.invited() == 2
+    setup.service.clock.advance(hours=1, seconds=1)
+    assert setup.invited() == 6
+
+
 def test_an_address_that_owns_many_new_customers_is_not_flooded(setup, monkeypatch):
     monkeypatch.setattr(attempt_limits, "PROVIDERS_LINKS_TO_ADDRESS", Limit(3, timedelta(days=1)))
     setup.open(4, "one@new.example")

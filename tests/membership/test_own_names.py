@@ -223,3 +223,36 @@ def test_who_loses_the_login_keeps_the_name_the_organization_gave(world: World) 
     assert named(without) == ("Desk 7", None, None, None)
     renamed = world.call("PATCH", path, {"name": "Desk 8"}, token=world.olga).json
     assert named(renamed) == ("Desk 8", None, None, None)
+
+
+def test_nobody_calls_a_person_like_those_who_were_erased(world: World) -> None:
+    """Neither by one field nor by two together, at whatever point."""
+    members, base = world.members(world.first), {"portal_access": True, "role": "member"}
+    parts = {"given_name": "Removed", "family_name": "Person"}
+    for names in ({"name": "Removed person"}, parts):
+        body = {**base, "email": MIA, **names}
+        added = world.call("POST", members, body, token=world.olga)
+        assert reserved(added), names
+    desk = world.call("POST", members, {"name": "Desk", "portal_access": False}, token=world.olga)
+    for names in ({"name": "Rem\u043eved person"}, parts):
+        path = f"{members}/{desk.json['id']}"
+        assert reserved(world.call("PATCH", path, names, token=world.olga)), names
+    world.invite(world.first, world.olga, given_name="Mia", family_name="Person")
+    path = f"/v1/verifications/{world.service.link(MIA)}"
+    assert reserved(world.call("POST", path, {"password": PASSWORD, "given_name": "Removed"}))
+    world.service.accept(MIA)
+    mia = world.service.log_in(MIA)["access_token"]
+    assert reserved(world.call("PATCH", "/v1/me", {"given_name": "REMOVED"}, token=mia))
+    member_id = world.service.claims(mia)["mid"]
+    label = {"given_name": "R\u0435moved"}
+    path = f"{members}/{member_id}"
+    assert reserved(world.call("PATCH", path, label, token=world.olga))
+    key = {"name": "Removed person", "scopes": ["org:read"]}
+    assert reserved(world.call("POST", "/v1/api-keys", key, token=world.olga))
+    kept = world.call("PATCH", "/v1/me", {"given_name": "Remo"}, token=mia)
+    assert kept.json["identity"]["given_name"] == "Remo"
+
+
+def reserved(answer: Any) -> bool:
+    codes = [error["code"] for error in answer.json.get("errors", [])]
+    return bool(answer.status_code == 422 and codes == ["reserved"])

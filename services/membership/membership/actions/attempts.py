@@ -89,7 +89,13 @@ def reserve(
     """Count something that is allowed so often; returns when it is allowed: now, or once those
     before it have used up the present time. ``waits``: whether it will happen then, and so counts
     there; otherwise it is refused, and does not. The limit may differ from call to call."""
-    row = lock(session, key=key, now=now)
+    return reserve_in(lock(session, key=key, now=now), limit=limit, now=now, waits=waits)
+
+
+def reserve_in(
+    row: FailedAttempts, *, limit: Limit, now: datetime, waits: bool = False
+) -> datetime:
+    """The same with a counter that is locked already."""
     is_full = row.recent >= limit.maximum
     at = max(now, row.since + limit.within if is_full else row.since)
     if waits or at <= now:

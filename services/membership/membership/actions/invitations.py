@@ -68,31 +68,16 @@ def invite(
     by: Actor,
     now: datetime,
     at: datetime | None = None,
+    details: dict[str, str] | None = None,
 ) -> None:
     """Email a link by which the member verifies their address; the previous one stops working.
-    ``at``: when it is sent at the earliest, if not now."""
+    ``at``: when it is sent at the earliest, if not now; ``details``: what to know if that
+    changes."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
-    mails.queue_invitation(session, member=member, now=now, at=at or now)
+    mails.queue_invitation(session, member=member, now=now, at=at or now, details=details)
     audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )
-
-
-def invite_owner(
-    session: Session, *, organization: Organization, owner: Member, now: datetime
-) -> None:
-    """Invite the owner of a new customer: at once, or when the provider's limits allow it. The
-    limit for its staff is counted separately, so that an import does not use it up."""
-    provider_id = organization.provider_id
-    counted = {
-        f"openings {provider_id}": _hourly(session, provider_id),
-        _address_key(provider_id, owner.email): attempt_limits.PROVIDERS_LINKS_TO_ADDRESS,
-    }
-    at = max(
-        attempts.reserve(session, key=key, limit=limit, now=now, waits=True)
-        for key, limit in counted.items()
-    )
-    invite(session, organization=organization, member=owner, by=SYSTEM, now=now, at=at)
 
 
 def invite_again(
@@ -157,21 +142,23 @@ def _limits(
     provider_id = organization.provider_id
     yield EnoughForMember, f"links {member.id}", attempt_limits.LINKS_TO_MEMBER
     if authority.of_provider or organization.id == provider_id:
-        yield EnoughByProvider, f"invitations {provider_id}", _hourly(session, provider_id)
+        yield EnoughByProvider, f"invitations {provider_id}", hourly(session, provider_id)
     else:
         limit = attempt_limits.INVITATIONS_BY_ORGANIZATION
         yield EnoughByOrganization, f"invitations {organization.id}", limit
-        key = _address_key(organization.id, email)
+        key = address_key(organization.id, email)
         yield EnoughForAddress, key, attempt_limits.LINKS_TO_ADDRESS
-    key = _address_key(provider_id, email)
+    key = address_key(provider_id, email)
     yield EnoughForAddressByProvider, key, attempt_limits.PROVIDERS_LINKS_TO_ADDRESS
 
 
-def _hourly(session: Session, provider_id: str) -> Limit:
+def hourly(session: Session, provider_id: str) -> Limit:
+    """How many invitations the provider allows, for its staff and for owners of new customers."""
     return Limit(queries.invitations_per_hour(session, provider_id), attempt_limits.HOUR)
 
 
-def _address_key(organization_id: str, email: str | None) -> str:
+def address_key(organization_id: str, email: str | None) -> str:
+    """What links from an organization, or a provider and its customers, to an address count as."""
     return f"links {queries.failures_key(email or '', organization_id.encode()).hex()}"
 
 

@@ -113,15 +113,17 @@ def _new_member(
     authority: Authority,
     now: datetime,
 ) -> Member:
-    """A member who has no role, login or PIN yet."""
+    """A member who has no role, login or PIN yet. Raises Invalid."""
     given, family = fields.get("given_name"), fields.get("family_name")
+    name = fields.get("name") or f"{given} {family}"
+    person_names.check_name(name)
     return Member(
         id=ids.new("mem"),
         organization_id=organization_id,
         role="member",
         status="active",
         verified=False,
-        name=fields.get("name") or f"{given} {family}",
+        name=name,
         given_name=given,
         family_name=family,
         created_at=now,

@@ -15,10 +15,10 @@ from membership.actions import (
     acting_sessions,
     audit_log,
     identities,
-    invitations,
     logouts,
     lost_owners,
     member_events,
+    owner_invitations,
     support_grants,
     transfers,
 )
@@ -66,7 +66,7 @@ def invite_owner(
         audit_log.record(
             session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
         )
-        invitations.invite_owner(session, organization=organization, owner=owner, now=now)
+        owner_invitations.invite_owner(session, organization=organization, owner=owner, now=now)
     if owner is not None:
         invited = messages.OwnerInvited(
             organization_id=organization_id, owner=queries.owner_of(owner)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from chassis import errors, names
 from chassis.auth.actor import Actor
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -16,13 +17,21 @@ from membership.models import ApiKey, Identity, Member, Organization
 PARTS = ("given_name", "family_name")
 
 
+def check_name(name: str) -> None:
+    """Raise Invalid for a whole name that imitates people who were erased: its parts alone may be
+    allowed."""
+    if names.is_reserved(name):
+        raise errors.invalid("/family_name", "reserved", names.RESERVED)
+
+
 def name_member(member: Member, fields: Mapping[str, Any]) -> None:
     """Name a member as the organization knows them. It changes the name itself only where no person
-    has one of their own yet: before joining, and without a login."""
+    has one of their own yet: before joining, and without a login. Raises Invalid."""
     if not fields.keys() & {"name", *PARTS}:
         return
     parts = [fields.get(part) or getattr(member, part) or "" for part in PARTS]
     name = fields.get("name") or " ".join(parts).strip()
+    check_name(name)
     if member.verified:
         member.label = None if name == member.name else name
         return
@@ -35,10 +44,11 @@ def name_member(member: Member, fields: Mapping[str, Any]) -> None:
 
 def choose_on_joining(identity: Identity, member: Member, chosen: Mapping[str, str]) -> None:
     """The own name of a person who joins for the first time: the one they choose, or the one in the
-    invitation that they accept."""
+    invitation that they accept. Raises Invalid."""
     if identity.email_verified_at is None:
         identity.given_name = chosen.get("given_name") or member.given_name or member.name
         identity.family_name = chosen.get("family_name") or member.family_name or ""
+        check_name(identity.name)
 
 
 def show_own(member: Member, identity: Identity) -> None:
@@ -66,13 +76,14 @@ def rename_person(
     now: datetime,
 ) -> None:
     """Change a person's own name in all organizations that they have joined; labels stay. The rows
-    are locked."""
+    are locked. Raises Invalid."""
     before = identity.name
     for part in PARTS:
         if part in fields:
             setattr(identity, part, fields[part])
     if identity.name == before:
         return
+    check_name(identity.name)
     for member, organization in memberships:
         if member.verified:
             _rename_member(session, member, organization, identity, now)

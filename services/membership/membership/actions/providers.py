@@ -18,6 +18,7 @@ from membership.actions import (
     audit_log,
     member_events,
     organizations,
+    owner_invitations,
     person_names,
     support_grants,
 )
@@ -154,7 +155,9 @@ def apply_settings(
     if version >= known.version:
         required = settings.get("mfa_required") is True
         organizations.require_codes(session, provider, required=required, now=now)
+        before = queries.invitations_per_hour(session, provider_id)
         known.version, known.settings = version, settings
+        owner_invitations.reschedule(session, provider_id=provider_id, before=before, now=now)
         if not settings.get("managed_service"):
             support_grants.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)
     outbox.publish(

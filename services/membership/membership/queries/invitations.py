@@ -1,13 +1,15 @@
 """The status of invitations."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
-from membership.models import Mail, MailedToken, Member
-from membership.values.lifetimes import ADDRESS_LINKS
+from membership.models import Mail, MailedToken, Member, Organization
+from membership.queries.locking import locked
+from membership.values.lifetimes import ADDRESS_LINKS, INVITATION
 
 # To join to members: the current link of a pending member, and whether another is queued.
 LINK_HELD = and_(
@@ -50,3 +52,17 @@ def invitation_of(
         return Invitation(sent_at, None, expired=not queued)
     expired = token.expires_at <= now and not queued
     return Invitation(token.created_at, token.expires_at, expired)
+
+
+def waiting_owner_invitations(session: Session, provider_id: str, now: datetime) -> Sequence[Mail]:
+    """The invitations of owners of a provider's new customers that are to be sent later, in that
+    order, locked."""
+    query = (
+        select(Mail)
+        .join(Member, Member.id == Mail.member_id)
+        .join(Organization, Organization.id == Member.organization_id)
+        .where(Mail.purpose == INVITATION, Mail.state == "queued", Mail.created_at > now)
+        .where(Organization.provider_id == provider_id, Member.role == "owner")
+        .order_by(Mail.created_at, Mail.id)
+    )
+    return session.scalars(locked(query, "change", of=Mail)).all()

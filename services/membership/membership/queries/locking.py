@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy import Select
 
 
-def locked(query: Select[Any], lock: str) -> Select[Any]:
-    """The query with its rows locked exclusively (``change``) or against changes (``use``)."""
+def locked(query: Select[Any], lock: str, *, of: Any = None) -> Select[Any]:
+    """The query with its rows locked exclusively (``change``) or against changes (``use``).
+    ``of``: only those of this table."""
     if not lock:
         return query
-    return query.with_for_update(read=lock == "use").execution_options(populate_existing=True)
+    query = query.with_for_update(read=lock == "use", of=of)
+    return query.execution_options(populate_existing=True)

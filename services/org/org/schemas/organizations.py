@@ -6,6 +6,7 @@ The fields of responses and of PATCH are those that ``org.models`` declares.
 from typing import Any
 
 import marshmallow as ma
+from chassis import names
 from chassis.db.columns import Id, Instant
 from chassis.http.fields import Email, Flag, Name, Stamp, Text
 from chassis.http.paging import PageArgs
@@ -38,6 +39,12 @@ class NewOwner(ma.Schema):
     given_name = Name(required=True, most=100, domains=False)
     family_name = Name(required=True, most=100, domains=False)
     email = Email(required=True)
+
+    @ma.validates_schema
+    def check_name(self, data: dict[str, Any], **_: Any) -> None:
+        """Each part of the reserved name is allowed, both together are not."""
+        if names.is_reserved(f"{data.get('given_name', '')} {data.get('family_name', '')}"):
+            raise ma.ValidationError({"family_name": [f"reserved: {names.RESERVED}"]})
 
 
 class BuyerTags(ma.Schema):

@@ -12,7 +12,6 @@ from chassis.audit.hashing import digest
 from chassis.audit.models import (
     BEGINNING,
     NAMINGS,
-    REMOVED_PERSON,
     AuditEntry,
     AuditHead,
     ErasedPerson,
@@ -27,6 +26,7 @@ from chassis.audit.people import (
 )
 from chassis.audit.records import denied_recently, erase, erase_people, record
 from chassis.audit.verification import chains, verify
+from chassis.names import REMOVED_PERSON
 
 __all__ = [
     "BEGINNING",

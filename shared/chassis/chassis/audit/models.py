@@ -8,9 +8,9 @@ from sqlalchemy import Boolean, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db.columns import Base, BigInt, Id, Instant, Json
+from chassis.names import REMOVED_PERSON
 
 BEGINNING = "0" * 64
-REMOVED_PERSON = "Removed person"
 
 
 @dataclass(frozen=True)

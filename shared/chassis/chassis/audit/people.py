@@ -13,8 +13,9 @@ from contracts.parts import IMPERSONAL_FIELDS
 from sqlalchemy import literal_column, select, text, update
 from sqlalchemy.orm import Session
 
-from chassis.audit.models import NAMINGS, REMOVED_PERSON, AuditEntry, ErasedPerson
+from chassis.audit.models import NAMINGS, AuditEntry, ErasedPerson
 from chassis.db import upserts
+from chassis.names import REMOVED_PERSON
 
 WATCHED_FOR = timedelta(hours=1)
 MAX_BATCH = 500

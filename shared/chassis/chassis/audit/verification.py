@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from chassis.audit.erasure import stripped
 from chassis.audit.hashing import DIGESTED_PARTS, digest, part_digests
-from chassis.audit.models import BEGINNING, REMOVED_PERSON, AuditEntry, AuditHead
+from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
+from chassis.names import REMOVED_PERSON
 
 _BATCH = 500
 

@@ -40,7 +40,8 @@ class Text(ma.fields.String):
 
 
 class Name(Text):
-    """The name of a person or thing: without hidden characters and without a web or email address.
+    """The name of a person or thing: without hidden characters and without a web or email address,
+    and not the one that is reserved.
     ``domains``: whether it may contain a bare domain, as names of companies do."""
 
     def __init__(self, *, domains: bool = True, **kwargs: Any) -> None:
@@ -53,6 +54,8 @@ class Name(Text):
             raise ma.ValidationError(
                 "characters: Leave out characters that cannot be seen or that change the direction."
             )
+        if names.is_reserved(text):
+            raise ma.ValidationError(f"reserved: {names.RESERVED}")
         if names.has_link(text, domains=not self.domains):
             raise ma.ValidationError("link: Leave out web and email addresses.")
         return text
