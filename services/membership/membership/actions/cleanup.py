@@ -12,7 +12,6 @@ from membership.models import (
     ApiKey,
     ApiKeySecret,
     FailedAttempts,
-    Identity,
     KnownClient,
     LoginFailures,
     LoginSession,
@@ -75,9 +74,7 @@ def erase_former_identities(session: Session, *, now: datetime, limit: int = 100
     mails = session.scalars(expired).all()
     if not mails:
         return 0
-    former = session.scalars(
-        select(Identity.id).where(Identity.email.in_([mail.email for mail in mails]))
-    )
+    former = identities.former_of(session, mails)
     identities.erase_if_unused(session, which=former, now=now)
     session.execute(delete(Mail).where(Mail.id.in_([mail.id for mail in mails])))
     return len(mails)

@@ -58,8 +58,9 @@ def request_change(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Move this membership to who proves the new address; until then the old one works. The
-    present address cancels a change that is pending. Raises MemberExists, TooManyMails."""
+    """Move this membership to who proves the new address while ``by`` could still request it; until
+    then the old one works. The present address cancels a change that is pending. Raises
+    MemberExists, TooManyMails."""
     identity = queries.identity(session, member.identity_id or "")
     if email == member.email:
         mails.supersede_change(session, identity_id=identity.id, member_id=member.id, now=now)
@@ -83,7 +84,7 @@ def request_change(
         identity=identity,
         member_id=member.id,
         email=email,
-        details={"role": role, "admitted_by": authority.admitted_by},
+        details={"role": role, "admitted_by": authority.admitted_by, "by": by.id},
         former={"role": role, "admitted_by": member.admitted_by, "by": by.id},
         now=now,
     )
@@ -124,17 +125,18 @@ def complete(
 
 def undo(session: Session, link: Link, membership: Membership, now: datetime) -> None:
     """Give the membership back to the person and address that had it before, or cancel a change
-    that is pending; who made the change and the owner are notified. Not for a disabled member, nor
-    where the member's role has been raised since."""
+    that is pending, unless nothing is to be undone any more; who made the change and the owner are
+    notified. Not for a disabled member, nor where the member's role has been raised since."""
     member, organization = membership
-    change = queries.change_of(session, link.token)
+    change, before = queries.change_of(session, link.token), member.email
     if member.identity_id == link.identity.id:
+        if member.pending_email is None:
+            return
         before, member.pending_email = member.pending_email, None
         if change.admitted_by == BY_PROVIDER:  # a confirmation since was meant for the new address
             member.admitted_by = BY_PROVIDER
         mails.supersede_change(session, identity_id=link.identity.id, member_id=member.id, now=now)
     else:
-        before = member.email
         _restore(session, link, membership, change, now)
     _record(session, "email.change_undone", membership, before, now)
     undo_reports.report(

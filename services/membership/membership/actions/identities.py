@@ -7,7 +7,7 @@ from typing import Any
 from chassis import email_addresses, errors
 from chassis.db import upserts
 from chassis.runtime import ids
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -130,7 +130,7 @@ def _needed(session: Session, identity_ids: set[str], now: datetime) -> set[str 
     is_current = Member.status.in_(queries.CURRENT_STATUSES)
     by_undo = (
         select(Identity.id)
-        .join(Mail, Mail.email == Identity.email)
+        .join(Mail, or_(Mail.identity_id == Identity.id, Mail.email == Identity.email))
         .join(Member, Member.id == Mail.member_id)
         .where(
             Mail.purpose == UNDO,
@@ -148,8 +148,16 @@ def _needed(session: Session, identity_ids: set[str], now: datetime) -> set[str 
 
 def former_identities(session: Session, member_ids: Any) -> Sequence[str]:
     """The identities that had these members' logins before an address change."""
-    former_emails = select(Mail.email).where(Mail.member_id.in_(member_ids), Mail.purpose == UNDO)
-    return session.scalars(select(Identity.id).where(Identity.email.in_(former_emails))).all()
+    sent = select(Mail).where(Mail.member_id.in_(member_ids), Mail.purpose == UNDO)
+    return former_of(session, session.scalars(sent).all())
+
+
+def former_of(session: Session, undo_mails: Sequence[Mail]) -> Sequence[str]:
+    """The identities to which these emails offered to undo a change."""
+    emails = {mail.email for mail in undo_mails}
+    ids_ = {mail.identity_id for mail in undo_mails if mail.identity_id}
+    query = select(Identity.id).where(or_(Identity.id.in_(ids_), Identity.email.in_(emails)))
+    return session.scalars(query).all()
 
 
 def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:

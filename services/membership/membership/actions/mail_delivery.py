@@ -139,7 +139,9 @@ def _new_token(
     member: Member | None,
     now: datetime,
 ) -> str:
-    """A link about something that somebody did is valid from then, however long the email took."""
+    """A link about something that somebody did is valid from then, however long the email took. It
+    replaces earlier ones; one that undoes a change does not, so that a second change does not take
+    the first link from who was told of it."""
     token = tokens.new()
     member_id = member.id if member else None
     valid_from = mail.created_at if purpose in _VALID_FROM_REQUEST else now
@@ -150,7 +152,7 @@ def _new_token(
             MailedToken.purpose.in_(ADDRESS_LINKS),
             now=now,
         )
-    else:
+    elif purpose != UNDO:
         same = (
             MailedToken.purpose == purpose,
             MailedToken.email == mail.email,

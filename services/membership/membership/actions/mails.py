@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis import errors
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -30,11 +30,18 @@ class TooManyMails(errors.TooMany):
     detail = "Too many emails were sent to this address. Look for the last one, or try again later."
 
 
-def queue_invitation(session: Session, *, member: Member, now: datetime, at: datetime) -> None:
+def queue_invitation(
+    session: Session,
+    *,
+    member: Member,
+    now: datetime,
+    at: datetime,
+    details: dict[str, str] | None,
+) -> None:
     """Email a link by which the member verifies their address, not before ``at``. Earlier links
     stop working."""
     supersede_links(session, member_id=member.id, now=now)
-    _queue(session, INVITATION, member.email or "", member.id, at)
+    _queue(session, INVITATION, member.email or "", member.id, at, details)
 
 
 def queue_change(
@@ -57,13 +64,14 @@ def queue_change(
 
 
 def queue_proof_again(
-    session: Session, *, member: Member, details: dict[str, str], now: datetime
+    session: Session, *, member: Member, details: dict[str, str], by: str, now: datetime
 ) -> None:
-    """Email the link that proves the member's new address again. The previous one stops working.
-    ``details``: what the link may give if it is not stored any more what the change was to give."""
+    """Email the link that proves the member's new address again, at the request of ``by``. The
+    previous one stops working. ``details``: what the link may give if it is not stored any more
+    what the change was to give."""
     sent = (Mail.member_id == member.id, Mail.purpose == VERIFICATION)
     newest = select(Mail.details).where(*sent).order_by(Mail.id.desc()).limit(1)
-    details = session.scalars(newest).first() or details
+    details = {**(session.scalars(newest).first() or details), "by": by}
     identity_id = member.identity_id or ""
     supersede_change(session, identity_id=identity_id, member_id=member.id, now=now)
     _queue(
@@ -200,19 +208,26 @@ def supersede_change(
     supersede(session, *links, now=now)
 
 
-def supersede_own_undo_links(
-    session: Session, *, identity_id: str, since: datetime, now: datetime
+def replace_undo_links(
+    session: Session, *, identity_id: str, email: str, since: datetime, now: datetime
 ) -> None:
-    """Invalidate the links that undo changes of the person's own address made since then."""
-    sent = (Mail.identity_id == identity_id, Mail.member_id.is_(None), Mail.purpose == UNDO)
-    _drop(session, *sent, Mail.created_at > since)
+    """Invalidate the links that undo changes of the person's own address made since then, and those
+    that went to another address than ``email``: what undoes a change of one membership is emailed
+    there instead."""
+    sent = (Mail.identity_id == identity_id, Mail.purpose == UNDO, Mail.created_at > since)
+    elsewhere = (*sent, Mail.member_id.is_not(None), Mail.email != email, Mail.state != "dropped")
+    newest_first = select(Mail).where(*elsewhere).order_by(Mail.id.desc())
+    first = {mail.member_id: mail for mail in session.scalars(newest_first)}
+    _drop(session, *sent, or_(Mail.member_id.is_(None), Mail.email != email))
     links = (
         MailedToken.identity_id == identity_id,
-        MailedToken.member_id.is_(None),
         MailedToken.purpose == UNDO,
         MailedToken.created_at > since,
+        or_(MailedToken.member_id.is_(None), MailedToken.email != email),
     )
     supersede(session, *links, now=now)
+    for member_id, mail in sorted(first.items()):
+        _queue(session, UNDO, email, member_id, now, mail.details, identity_id=identity_id)
 
 
 def supersede_undo_links(

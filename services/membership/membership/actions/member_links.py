@@ -68,7 +68,7 @@ def _prove_again(
     )
     role = roles.in_token(organization.kind, member.role, member.preset)
     details = {"role": role, "admitted_by": authority.admitted_by}
-    mails.queue_proof_again(session, member=member, details=details, now=now)
+    mails.queue_proof_again(session, member=member, details=details, by=by.id, now=now)
     audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )

@@ -32,12 +32,15 @@ class Person(NamedTuple):
     memberships: list[Membership]
 
 
-def lock_person(session: Session, identity_id: str) -> Person:
-    """Locks organizations, members and identity in the same order as changes to members do."""
-    memberships = queries.memberships(session, identity_id)
-    for _, organization in sorted(memberships, key=lambda membership: membership.organization.id):
-        session.refresh(organization, with_for_update={"read": True})
-    for member, _ in memberships:
+def lock_person(session: Session, identity_id: str, *, also: Member | None = None) -> Person:
+    """Locks organizations, members and identity in the same order as changes to members do.
+    ``also``: a membership that the person had before."""
+    locked = {member.id: member for member, _ in queries.memberships(session, identity_id)}
+    if also is not None:
+        locked[also.id] = also
+    for organization_id in sorted({member.organization_id for member in locked.values()}):
+        queries.organization(session, organization_id, lock="use")
+    for _, member in sorted(locked.items()):
         session.refresh(member, with_for_update=True)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     return Person(identity, queries.memberships(session, identity_id))
@@ -78,14 +81,21 @@ def complete(session: Session, link: Link, now: datetime) -> None:
 
 def undo(session: Session, link: Link, now: datetime) -> None:
     """Move the person's login back, ending their sessions, or cancel a change that is pending; the
-    owners of their organizations are notified. Raises MemberExists."""
+    owners of their organizations are notified. Of memberships that others have moved since, the
+    person gets the undo links: they were sent to an address that was not theirs. Raises
+    MemberExists."""
     identity = link.identity
     is_moved = identity.email != link.token.email
     mails.supersede_change(session, identity_id=identity.id, member_id=None, now=now)
     if is_moved:
         _withdraw_invitations(session, link, now)
-        since = link.token.created_at
-        mails.supersede_own_undo_links(session, identity_id=identity.id, since=since, now=now)
+        mails.replace_undo_links(
+            session,
+            identity_id=identity.id,
+            email=link.token.email,
+            since=link.token.created_at,
+            now=now,
+        )
         logouts.end_sessions(session, identity_id=identity.id, why="address_changed", now=now)
         _move(session, link, link.token.email, "email.change_undone", now)
     else:

@@ -103,6 +103,8 @@ def verify_member(
         return link
     membership = Membership(link.member, link.organization)
     if link.token.purpose == UNDO:
+        if link.identity.email != link.token.email:  # the person's own address was changed since
+            own_emails.undo(session, link, now)
         email_changes.undo(session, link, membership, now)
     elif link.token.purpose == STOP_TRANSFER:
         lost_owners.stop_by_link(session, membership, now)
@@ -195,11 +197,14 @@ def _take(session: Session, raw: str, purposes: tuple[str, ...], now: datetime) 
     """Use the link. Locks its organization, member and identity in the same order as changes to
     members do."""
     unlocked = queries.link(session, raw, purposes, now)
-    if unlocked.member is not None:
-        _check_open(queries.organization(session, unlocked.member.organization_id, lock="use"))
-        session.refresh(unlocked.member, with_for_update=True)
-    elif unlocked.token.purpose != RESET:
-        own_emails.lock_person(session, unlocked.identity.id)
+    purpose, member = unlocked.token.purpose, unlocked.member
+    if purpose == UNDO or (member is None and purpose != RESET):
+        own_emails.lock_person(session, unlocked.identity.id, also=member)
+    elif member is not None:
+        queries.organization(session, member.organization_id, lock="use")
+        session.refresh(member, with_for_update=True)
+    if unlocked.organization is not None:
+        _check_open(unlocked.organization)
     session.refresh(unlocked.identity, with_for_update=True)
     link = queries.link(session, raw, purposes, now, lock="change")
     link.token.used_at = now

@@ -1,5 +1,6 @@
 """Queries."""
 
+from membership.queries.address_changes import Change, change_of
 from membership.queries.attempts import (
     failures_key,
     known_client,
@@ -7,7 +8,12 @@ from membership.queries.attempts import (
     seconds_until_allowed,
 )
 from membership.queries.deletion_warnings import deletion_warnings
-from membership.queries.invitations import Invitation, invitation, invitation_of
+from membership.queries.invitations import (
+    Invitation,
+    invitation,
+    invitation_of,
+    waiting_owner_invitations,
+)
 from membership.queries.keys import (
     KeyWithOrganization,
     NoSuchKey,
@@ -21,15 +27,7 @@ from membership.queries.keys import (
     working_keys,
 )
 from membership.queries.left_behind import LeftBehind, left_behind
-from membership.queries.links import (
-    Change,
-    Link,
-    LinkSpent,
-    NoSuchLink,
-    change_of,
-    link,
-    mailed_token,
-)
+from membership.queries.links import Link, LinkSpent, NoSuchLink, link, mailed_token
 from membership.queries.locking import locked
 from membership.queries.logins import (
     FEED_RETENTION,
@@ -172,5 +170,6 @@ __all__ = [
     "transfer",
     "transfers",
     "unconfirmed_authenticator",
+    "waiting_owner_invitations",
     "working_keys",
 ]

@@ -7,13 +7,13 @@ from chassis import errors
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from membership.models import Identity, Mail, MailedToken, Member, Organization
+from membership.models import Identity, MailedToken, Member, Organization
+from membership.queries.address_changes import change_of, may_still_change
 from membership.queries.locking import locked
 from membership.queries.one_time_codes import has_one_time_codes
 from membership.queries.people import CURRENT_STATUSES, identity_by_email
 from membership.queries.transfers import may_stop_transfers, scheduled_transfer
 from membership.values import tokens
-from membership.values.authority import BY_PROVIDER
 from membership.values.lifetimes import (
     INVITATION,
     RESET,
@@ -96,8 +96,7 @@ def link(
         raise NoSuchLink()
     identity = session.get_one(Identity, token.identity_id)
     member = session.get(Member, token.member_id) if token.member_id else None
-    has_use = _may_stop(session, token, member) and _has_codes_to_reset(session, token, member)
-    if not _is_usable(token, identity, member, now) or not has_use:
+    if not _is_usable(token, identity, member, now) or not _has_use(session, token, member):
         raise _SPENT.get(token.purpose, LinkSpent)()
     organization = session.get(Organization, member.organization_id) if member else None
     is_new_address = token.purpose == VERIFICATION
@@ -116,14 +115,13 @@ def _is_usable(
 
 
 def _is_usable_by_member(token: MailedToken, identity: Identity, member: Member) -> bool:
-    is_current = member.identity_id == identity.id
+    is_current, is_moved = member.identity_id == identity.id, identity.email != token.email
     if token.purpose == VERIFICATION:
         return is_current and member.pending_email == token.email
-    if identity.email != token.email:
-        return False
-    if token.purpose == UNDO:  # for the former identity, or while the change is pending
-        return not is_current or member.pending_email is not None
-    return is_current
+    if token.purpose == UNDO:  # as long as anything of it is to be undone, however often it changed
+        is_changed = not is_current or member.pending_email is not None or is_moved
+        return identity.status == "active" and is_changed
+    return is_current and not is_moved
 
 
 def _is_usable_by_person(token: MailedToken, identity: Identity) -> bool:
@@ -134,6 +132,12 @@ def _is_usable_by_person(token: MailedToken, identity: Identity) -> bool:
         is_changed = identity.pending_email is not None or identity.email != token.email
         return identity.status == "active" and is_changed
     return identity.email == token.email
+
+
+def _has_use(session: Session, token: MailedToken, member: Member | None) -> bool:
+    if token.purpose == VERIFICATION and member is not None:
+        return may_still_change(session, member, change_of(session, token).made_by)
+    return _may_stop(session, token, member) and _has_codes_to_reset(session, token, member)
 
 
 def _may_stop(session: Session, token: MailedToken, member: Member | None) -> bool:
@@ -164,30 +168,3 @@ def mailed_token(
         MailedToken.digest == tokens.digest(raw), MailedToken.purpose.in_(purposes)
     )
     return session.scalars(locked(query, lock)).one_or_none()
-
-
-class Change(NamedTuple):
-    """What is known of a change of address: the role of the member's token then, who counts as
-    having admitted them (before it, for an undo link; after it, for a link that proves the
-    address), and who made it."""
-
-    role: str
-    admitted_by: str
-    made_by: str
-
-
-def change_of(session: Session, token: MailedToken) -> Change:
-    """The change that this link proves or undoes."""
-    sent = (
-        Mail.email == token.email,
-        Mail.purpose == token.purpose,
-        Mail.created_at == token.created_at,
-        Mail.member_id.is_not_distinct_from(token.member_id),
-    )
-    newest = select(Mail.details).where(*sent).order_by(Mail.id.desc()).limit(1)
-    details = session.scalars(newest).one() or {}
-    return Change(
-        str(details.get("role", "")),
-        str(details.get("admitted_by", BY_PROVIDER)),
-        str(details.get("by", "")),
-    )
