@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from tests.console.browser import Browser
+from tests.console.people.conftest import code
 from tests.console.provider import Customer, Provider
-from tests.console.test_people import code
 
 REQUIRED = "now requires one-time codes."
 
