@@ -1,7 +1,7 @@
 """Whether a request is let through: its token, revocations, limits."""
 
 from gateway.guard.address_monitor import AddressMonitor
-from gateway.guard.capacity import Capacity
+from gateway.guard.capacity import Capacity, slot_for
 from gateway.guard.following import follow
 from gateway.guard.limits import Limits, RateLimit
 from gateway.guard.revocations import Revocations
@@ -16,4 +16,5 @@ __all__ = [
     "Revocations",
     "TokenRevoked",
     "follow",
+    "slot_for",
 ]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from chassis.http import networks
-from chassis.http.slots import Busy, Shares, Slot, Slots, TooManyAtOnce
+from chassis.http.slots import Busy, SharedSlots, Slot, TooManyAtOnce
 
 from gateway.guard.turns import Turns
 
-_WHO = ("customer", "person", "provider")
 # How many at once of a network that sends more than its rate: enough for those who have a right to
 # be let in, too few to slow down other networks.
 _ABOVE_RATE = 2
@@ -18,18 +17,9 @@ _ABOVE_RATE = 2
 _RETRY_DOWNLOAD = 5
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The slots of one kind of request, and a tenant's shares of them."""
-
-    slots: Slots
-    shares: Shares
-
-    def take(self, claims: Mapping[str, Any]) -> Slot:
-        """A slot for a request with these claims. Raises TooManyAtOnce or Busy."""
-        return self.slots.take(
-            self.shares.of(organization_id=claims["org"], kind=claims["kind"], sub=claims["sub"])
-        )
+def slot_for(shared: SharedSlots, claims: Mapping[str, Any]) -> Slot:
+    """A slot for a request with these claims. Raises TooManyAtOnce or Busy."""
+    return shared.take(organization_id=claims["org"], kind=claims["kind"], sub=claims["sub"])
 
 
 @dataclass(frozen=True)
@@ -39,24 +29,19 @@ class Capacity:
     how many without a token from one client network; ``turns``: of these, how many of one customer
     are handled at the same time."""
 
-    requests: Kind
-    downloads: Kind
-    uploads: Kind
+    requests: SharedSlots
+    downloads: SharedSlots
+    uploads: SharedSlots
     per_network: int
     turns: Turns
 
     @classmethod
     def of(cls, settings: Any) -> Self:
         """The capacity that these settings give to a process."""
-
-        def kind(name: str, total: int, retry_after: int = 1) -> Kind:
-            share = (getattr(settings, f"{name}_per_{who}") for who in _WHO)
-            return Kind(Slots(total, retry_after=retry_after), Shares(*share))
-
         return cls(
-            requests=kind("requests", settings.requests),
-            downloads=kind("downloads", settings.downloads, _RETRY_DOWNLOAD),
-            uploads=kind("uploads", settings.uploads),
+            requests=SharedSlots.of(settings, "requests"),
+            downloads=SharedSlots.of(settings, "downloads", retry_after=_RETRY_DOWNLOAD),
+            uploads=SharedSlots.of(settings, "uploads"),
             per_network=settings.requests_per_network,
             turns=Turns(settings.turns_per_customer),
         )

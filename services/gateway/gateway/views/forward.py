@@ -16,7 +16,7 @@ from chassis.http.slots import Slot
 from chassis.runtime import log
 
 from gateway.clients import Feed, Upstream, UpstreamResponse
-from gateway.guard import AddressMonitor, Capacity, Guard, Limits
+from gateway.guard import AddressMonitor, Capacity, Guard, Limits, slot_for
 from gateway.views import kinds, routes
 from gateway.views.bodies import read_body
 from gateway.views.responses import problem_response, respond
@@ -121,7 +121,7 @@ class Forwarder:
                 if not is_long:
                     response = _read_whole(response)
             if is_long and claims is not None and not is_download and method in _READS:
-                held.enter_context(self._capacity.downloads.take(claims))
+                held.enter_context(slot_for(self._capacity.downloads, claims))
                 slot.release()
             return replace(response, close=held.pop_all().close)
 
@@ -163,10 +163,10 @@ class Forwarder:
             within = self._limits.is_within_rate(address)
             return self._capacity.take_without_token(address, is_within_rate=within)
         if is_download:
-            return self._capacity.downloads.take(claims)
+            return slot_for(self._capacity.downloads, claims)
         if kinds.is_upload(environ, route):
-            return self._capacity.uploads.take(claims)
-        return self._capacity.requests.take(claims)
+            return slot_for(self._capacity.uploads, claims)
+        return slot_for(self._capacity.requests, claims)
 
     def _take_turn(
         self,

@@ -66,25 +66,17 @@ def log_in_as(
     grant = _grant_needed(session, organization, now)
     acting_sessions.check_not_acting(session, staff, now)
     member = queries.member(session, organization_id, member_id)
-    _check_eligible(member, staff)
-    if member.identity_id and queries.is_staff_of(
-        session, member.identity_id, organization.provider_id
-    ):
-        raise MemberNotEligible(
-            "This member also works for the provider. You cannot log in as a colleague: choose "
-            "another member."
-        )
+    _check_eligible(session, organization, member, staff)
     _check_frequency(session, staff, now)
+    ends = [now + LOGIN_AS_DURATION, login.expires_at, *([grant.expires_at] if grant else [])]
     acting = ActingSession(
         mode=LOGIN_AS,
         access=grant.access if grant else "full",
         reason=acting_sessions.reason_for_customers(session, reason, staff),
         member_id=member.id,
         grant_id=grant.id if grant else None,
-        expires_at=min(now + LOGIN_AS_DURATION, login.expires_at),
+        expires_at=min(ends),
     )
-    if grant:
-        acting.expires_at = min(acting.expires_at, grant.expires_at)
     active = ActiveSession(acting, organization, member)
     return acting_sessions.begin(
         session, active, "member.login_as.started", staff=staff, login=login, now=now
@@ -107,7 +99,9 @@ def _grant_needed(
     return grant
 
 
-def _check_eligible(member: Member, staff: Staff) -> None:
+def _check_eligible(
+    session: Session, organization: Organization, member: Member, staff: Staff
+) -> None:
     if member.identity_id == staff.identity_id:
         raise MemberNotEligible(
             "This is you. Switch to the organization instead: POST /v1/sessions/exchange."
@@ -119,6 +113,11 @@ def _check_eligible(member: Member, staff: Staff) -> None:
     if member.status != "active" or not member.verified:
         raise MemberNotEligible(
             "This member's email address is not verified yet. Resend the verification link."
+        )
+    if queries.is_staff_of(session, member.identity_id or "", organization.provider_id):
+        raise MemberNotEligible(
+            "This member also works for the provider. You cannot log in as a colleague: choose "
+            "another member."
         )
 
 

@@ -41,9 +41,9 @@ class TransferScheduled(errors.Conflict):
 class AdminsChanged(errors.Conflict):
     code = "admins_changed"
     detail = (
-        "You disabled, removed or changed an admin of this customer within the last 30 days, who "
-        "could have stopped the transfer. Wait until possible_at, or ask the customer's owner to "
-        "transfer the ownership."
+        "Your team disabled, removed or changed an admin of this customer within the last 30 days, "
+        "who could have stopped the transfer. Ask the customer's owner to transfer the ownership, "
+        "or try again once the 30 days are over."
     )
 
 

@@ -162,14 +162,8 @@ def update_member(
             session, identity_id=by.id, session_id=session_id, fields=fields, now=now
         )
         fields = {name: value for name, value in fields.items() if name not in profiles.FIELDS}
-    before, admits = audited(member), member_roles.admits_at_once(member, fields)
-    person_names.name_member(member, fields)
-    access.set_access(session, organization, member, fields, pin_hash, authority, by, now)
-    member_roles.set_preset(organization, member, fields)
-    if "role" in fields:
-        member_roles.set_role(session, member, fields["role"])
-    if admits and authority.of_provider:
-        _admit_by_provider(session, organization, member, before, now)
+    before = audited(member)
+    _set_fields(session, organization, member, fields, pin_hash, authority, by, now)
     if (member.role, member.preset) != (before["role"], before["preset"]):
         logouts.revoke_tokens(session, member_id=member.id, now=now)
     member.update_search()
@@ -180,16 +174,33 @@ def update_member(
     return member
 
 
-def _admit_by_provider(
+def _set_fields(
     session: Session,
     organization: Organization,
     member: Member,
-    before: dict[str, Any],
+    fields: dict[str, Any],
+    pin_hash: str | None,
+    authority: Authority,
+    by: Actor,
     now: datetime,
 ) -> None:
-    """Note that the provider let the member in, and tell the owner of a new admin."""
+    role, admits = member.role, member_roles.admits_at_once(member, fields)
+    person_names.name_member(member, fields)
+    access.set_access(session, organization, member, fields, pin_hash, authority, by, now)
+    member_roles.set_preset(organization, member, fields)
+    if "role" in fields:
+        member_roles.set_role(session, member, fields["role"])
+    if admits and authority.of_provider:
+        _admit_by_provider(session, organization, member, role, now)
+
+
+def _admit_by_provider(
+    session: Session, organization: Organization, member: Member, role: str, now: datetime
+) -> None:
+    """Note that the provider let the member in, and tell the owner of a new admin. ``role``: what
+    it was before."""
     member.admitted_by = BY_PROVIDER
-    if member.role == "admin" and before["role"] != "admin":
+    if member.role == "admin" and role != "admin":
         owner_emails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
 
 

@@ -68,11 +68,15 @@ def invite_owner(
         )
         owner_invitations.invite_owner(session, organization=organization, owner=owner, now=now)
     if owner is not None:
-        invited = messages.OwnerInvited(
-            organization_id=organization_id, owner=queries.owner_of(owner)
-        )
-        outbox.publish(session, invited)
-        member_events.publish_members_changed(session, organization_id)
+        _answer(session, owner)
+
+
+def _answer(session: Session, owner: Member) -> None:
+    """Publish that the owner is invited."""
+    at = owner.organization_id
+    invited = messages.OwnerInvited(organization_id=at, owner=queries.owner_of(owner))
+    outbox.publish(session, invited)
+    member_events.publish_members_changed(session, at)
 
 
 def add_owner(

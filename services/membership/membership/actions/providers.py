@@ -85,16 +85,7 @@ def create_provider(
     """Create a provider with an owner who may log in at once. A person who already has a password
     keeps it. Raises Invalid for a name or address that no request could have."""
     _check(name, email)
-    organization_id = ids.new("org")
-    organization = Organization(
-        id=organization_id,
-        provider_id=organization_id,
-        kind="provider",
-        name=name,
-        state="open",
-        managed_by="provider",
-        created_at=now,
-    )
+    organization = _new(name, now)
     session.add(organization)
     owner = organizations.add_owner(
         session,
@@ -106,7 +97,7 @@ def create_provider(
     )
     _activate_owner(session, owner, email=email, password_hash=password_hash, now=now)
     created = messages.ProviderCreated(
-        organization_id=organization_id,
+        organization_id=organization.id,
         name=name,
         country=country,
         currency=currency,
@@ -114,11 +105,25 @@ def create_provider(
         owner=queries.owner_of(owner),
     )
     outbox.publish(session, created)
-    member_events.publish_members_changed(session, organization_id)
+    member_events.publish_members_changed(session, organization.id)
     audit_log.record(
         session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
     )
     return organization
+
+
+def _new(name: str, now: datetime) -> Organization:
+    """A provider without people."""
+    organization_id = ids.new("org")
+    return Organization(
+        id=organization_id,
+        provider_id=organization_id,
+        kind="provider",
+        name=name,
+        state="open",
+        managed_by="provider",
+        created_at=now,
+    )
 
 
 def _activate_owner(

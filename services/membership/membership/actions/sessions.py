@@ -153,25 +153,9 @@ def begin_session(
     """Begin a session. Where the person has too many, the ones unused for longest end. Raises
     TooManyRequests."""
     attempts.check_use(session, limits=attempt_limits.new_sessions(identity.id), now=now)
-    kind = membership.organization.kind
-    expires_at = now + limits.total[kind]
-    if latest is not None:
-        expires_at = min(expires_at, latest)
-    login = LoginSession(
-        id=ids.new("ses"),
-        identity_id=identity.id,
-        member_id=membership.member.id,
-        organization_id=membership.organization.id,
-        login_id=login_id,
-        user_agent=device.user_agent[:255] or None,
-        client_address=device.address[:64] or None,
-        created_at=now,
-        last_used_at=now,
-        expires_at=expires_at,
-        authenticated_at=authenticated_at,
-        with_otp=with_otp,
-        idle_at=limits.idle_at(kind, now, expires_at),
-    )
+    login = _new(identity, membership, limits, device, now, latest)
+    login.authenticated_at, login.with_otp = authenticated_at, with_otp
+    login.login_id = login_id
     session.add(login)
     session.flush()
     _end_idle_surplus(session, identity.id, limits, now)
@@ -184,6 +168,33 @@ def begin_session(
         by=audit_log.member_actor(membership.member, membership.organization),
     )
     return _sign_in(session, login, identity, membership, now)
+
+
+def _new(
+    identity: Identity,
+    membership: Membership,
+    limits: SessionLimits,
+    device: Device,
+    now: datetime,
+    latest: datetime | None,
+) -> LoginSession:
+    """A session of this person that lasts until ``latest`` at most."""
+    kind = membership.organization.kind
+    expires_at = now + limits.total[kind]
+    if latest is not None:
+        expires_at = min(expires_at, latest)
+    return LoginSession(
+        id=ids.new("ses"),
+        identity_id=identity.id,
+        member_id=membership.member.id,
+        organization_id=membership.organization.id,
+        user_agent=device.user_agent[:255] or None,
+        client_address=device.address[:64] or None,
+        created_at=now,
+        last_used_at=now,
+        expires_at=expires_at,
+        idle_at=limits.idle_at(kind, now, expires_at),
+    )
 
 
 def _sign_in(
@@ -224,9 +235,7 @@ def refresh_session(
     login = session.get_one(LoginSession, known.id, with_for_update=True, populate_existing=True)
     session.refresh(token)
     encryption = Encryption(raw, purpose=ANSWER)
-    if token.used_at is not None and (
-        token.answer is None or now - token.used_at > REFRESH_REPEATED
-    ):
+    if _is_reused(token, now):
         logouts.end_sessions(session, session_id=login.id, why="refresh_token_reused", now=now)
         _LOG.warning(
             "security.refresh_token_reused", identity_id=login.identity_id, session_id=login.id
@@ -238,16 +247,34 @@ def refresh_session(
     if token.answer is not None:
         return encryption.decrypt(token.answer)
     _check_refreshes(session, login, now)
-    fresh = tokens.new()
-    token.used_at = now
-    _add_token(session, login, fresh, now)
-    login.last_used_at = max(now, login.last_used_at)
-    login.client_address = device.address[:64] or None
-    login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
-    identity = session.get_one(Identity, login.identity_id)
-    given = answer(issued(session, login, fresh.raw, identity, membership))
+    token.used_at, login.client_address = now, device.address[:64] or None
+    given = answer(_renew(session, login, membership, limits, now))
     token.answer = encryption.encrypt(given)
     return given
+
+
+def _is_reused(token: RefreshToken, now: datetime) -> bool:
+    """Whether the token was used so long ago that it is not the same client again whose answer was
+    lost."""
+    if token.used_at is None:
+        return False
+    return token.answer is None or now - token.used_at > REFRESH_REPEATED
+
+
+def _renew(
+    session: Session,
+    login: LoginSession,
+    membership: Membership,
+    limits: SessionLimits,
+    now: datetime,
+) -> Issued:
+    """The session, used now, with a new refresh token."""
+    fresh = tokens.new()
+    _add_token(session, login, fresh, now)
+    login.last_used_at = max(now, login.last_used_at)
+    login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
+    identity = session.get_one(Identity, login.identity_id)
+    return issued(session, login, fresh.raw, identity, membership)
 
 
 def _check_refreshes(session: Session, login: LoginSession, now: datetime) -> None:

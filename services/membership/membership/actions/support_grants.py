@@ -91,22 +91,12 @@ def request_grant(
     managed = organization.managed_by == "provider"
     if not managed and support_queries.pending_grant(session, organization_id, now) is not None:
         raise RequestPending()
-    valid_for = timedelta(minutes=minutes) if managed else REQUEST_VALID_FOR
     reason = acting_sessions.reason_for_customers(session, reason, staff)
-    grant = SupportGrant(
-        id=ids.new("grt"),
-        organization_id=organization_id,
-        provider_id=organization.provider_id,
-        reason=reason,
-        access=access,
-        minutes=minutes,
-        status="active" if managed else "pending",
-        requested_at=now,
-        requested_by=staff.identity_id,
-        requested_by_name=staff.name,
-        decided_at=now if managed else None,
-        expires_at=now + valid_for,
-    )
+    grant = _new(organization, staff, now)
+    grant.reason, grant.access, grant.minutes = reason, access, minutes
+    if managed:
+        grant.status, grant.decided_at = "active", now
+        grant.expires_at = now + timedelta(minutes=minutes)
     session.add(grant)
     session.flush()
     changes = [
@@ -119,6 +109,20 @@ def request_grant(
     if not managed:
         support_emails.ask_for_consent(session, organization=organization, grant=grant, now=now)
     return grant
+
+
+def _new(organization: Organization, staff: Staff, now: datetime) -> SupportGrant:
+    """A request that waits for consent."""
+    return SupportGrant(
+        id=ids.new("grt"),
+        organization_id=organization.id,
+        provider_id=organization.provider_id,
+        status="pending",
+        requested_at=now,
+        requested_by=staff.identity_id,
+        requested_by_name=staff.name,
+        expires_at=now + REQUEST_VALID_FOR,
+    )
 
 
 def approve_grant(

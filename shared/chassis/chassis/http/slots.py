@@ -5,9 +5,11 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from chassis.errors import TooMany, Unavailable
+
+_WHO = ("customer", "person", "provider")
 
 
 class TooManyAtOnce(TooMany):
@@ -91,3 +93,24 @@ class Slots:
             self._taken -= 1
             self._of.subtract(keys)
             self._of += Counter()  # drops the keys that have none left
+
+
+@dataclass(frozen=True)
+class SharedSlots:
+    """The slots of one kind of request, and a tenant's shares of them."""
+
+    slots: Slots
+    shares: Shares
+
+    @classmethod
+    def of(cls, settings: Any, name: str, *, retry_after: int = 1) -> Self:
+        """What the settings say: ``name`` in all, and ``name_per_customer``, ``_person`` and
+        ``_provider``."""
+        total: int = getattr(settings, name)
+        shares = (getattr(settings, f"{name}_per_{who}") for who in _WHO)
+        return cls(Slots(total, retry_after=retry_after), Shares(*shares))
+
+    def take(self, *, organization_id: str, kind: str, sub: str) -> Slot:
+        """A slot for a request of this caller. Raises TooManyAtOnce or Busy."""
+        shares = self.shares.of(organization_id=organization_id, kind=kind, sub=sub)
+        return self.slots.take(shares)
