@@ -128,9 +128,10 @@ def erase_if_unused(session: Session, *, which: Iterable[str | None], now: datet
 def _needed(session: Session, identity_ids: set[str], now: datetime) -> set[str | None]:
     """Those of the identities that have a membership or may get one back by an undo link."""
     is_current = Member.status.in_(queries.CURRENT_STATUSES)
+    is_older = Mail.identity_id.is_(None)  # than the rule that emails say whose address changes
     by_undo = (
         select(Identity.id)
-        .join(Mail, or_(Mail.identity_id == Identity.id, Mail.email == Identity.email))
+        .join(Mail, or_(Mail.identity_id == Identity.id, is_older & (Mail.email == Identity.email)))
         .join(Member, Member.id == Mail.member_id)
         .where(
             Mail.purpose == UNDO,
@@ -154,7 +155,7 @@ def former_identities(session: Session, member_ids: Any) -> Sequence[str]:
 
 def former_of(session: Session, undo_mails: Sequence[Mail]) -> Sequence[str]:
     """The identities to which these emails offered to undo a change."""
-    emails = {mail.email for mail in undo_mails}
+    emails = {mail.email for mail in undo_mails if mail.identity_id is None}
     ids_ = {mail.identity_id for mail in undo_mails if mail.identity_id}
     query = select(Identity.id).where(or_(Identity.id.in_(ids_), Identity.email.in_(emails)))
     return session.scalars(query).all()

@@ -146,6 +146,7 @@ def _take_over_invitations(session: Session, identity: Identity, email: str, now
     identities.erase_if_unused(session, which=[other.id], now=now)
     session.refresh(other)
     other.email = None
+    session.flush()  # before somebody else gets it
 
 
 def _withdraw_invitations(session: Session, link: Link, now: datetime) -> None:
