@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from chassis.http.slots import Shares, Slots
-from console.guard.capacity import Capacity, Kind
+from chassis.http.slots import SharedSlots, Shares, Slots
+from console.guard.capacity import Capacity
 
 from tests.console.browser import ORIGIN, Browser
 from tests.console.provider import Provider
@@ -20,7 +20,9 @@ def limited(whole: Whole) -> Iterator[None]:
     extensions, shares = whole.console.extensions, Shares(customer=1, person=1, provider=2)
     before = extensions["capacity"]
     extensions["capacity"] = Capacity(
-        pages=Kind(Slots(8), shares), downloads=Kind(Slots(2, retry_after=5), shares), per_network=1
+        pages=SharedSlots(Slots(8), shares),
+        downloads=SharedSlots(Slots(2, retry_after=5), shares),
+        per_network=1,
     )
     yield
     extensions["capacity"] = before

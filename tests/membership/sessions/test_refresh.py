@@ -6,7 +6,7 @@ import pytest
 from chassis.auth.encryption import DecryptionError, Encryption
 from chassis.runtime import clock, log
 from membership import jobs, models
-from membership.actions import sessions
+from membership.actions import refreshes
 from sqlalchemy import select
 
 from tests.membership.sessions.attempts import OLGA
@@ -83,7 +83,7 @@ def test_the_answer_is_stored_unreadable_and_soon_deleted(service):
 
     [encrypted] = stored()
     assert not {answer["refresh_token"], answer["access_token"]} & set(encrypted.split('"'))
-    other = Encryption(answer["refresh_token"], purpose=sessions.ANSWER)
+    other = Encryption(answer["refresh_token"], purpose=refreshes.ANSWER)
     with pytest.raises(DecryptionError):
         other.decrypt(encrypted)
     jobs.delete_expired(service.database, clock.now(), service.settings)

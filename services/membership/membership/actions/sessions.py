@@ -1,12 +1,10 @@
-"""Login sessions: begin and refresh."""
+"""Login sessions: begin, and switch to another organization."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chassis import errors
-from chassis.auth.encryption import Encryption
-from chassis.runtime import ids, log
+from chassis.runtime import ids
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
@@ -16,16 +14,9 @@ from membership.models import Identity, LoginSession, RefreshToken
 from membership.queries import Membership
 from membership.values import attempt_limits, tokens
 from membership.values.clients import Device
-from membership.values.lifetimes import ACCESS_TOKEN, REFRESH_REPEATED, SessionLimits
+from membership.values.lifetimes import ACCESS_TOKEN, SessionLimits
 
-ANSWER = "refresh answer"
 MAX_UNUSED_TOKENS = 20  # of one session, which several clients share
-_LOG = log.get("security")
-
-
-class InvalidRefreshToken(errors.Unauthenticated):
-    code = "invalid_refresh_token"
-    detail = "This session has ended. Sign in again."
 
 
 class OrganizationSuspended(errors.Forbidden):
@@ -206,87 +197,12 @@ def _sign_in(
 ) -> Issued:
     """The session with a new refresh token."""
     token = tokens.new()
-    _add_token(session, login, token, now)
+    add_token(session, login, token, now)
     _note_sign_in(identity, membership, now)
     return issued(session, login, token.raw, identity, membership)
 
 
-def refresh_session(
-    session: Session,
-    *,
-    raw: str,
-    limits: SessionLimits,
-    device: Device,
-    answer: Callable[[Issued], str],
-    now: datetime,
-) -> str | errors.Failure | None:
-    """Refresh the session and replace its refresh token; returns what ``answer`` makes of it. A
-    token that was used within ten seconds gets the same answer; one that was used before ends the
-    whole session.
-
-    Returns None if the token is unknown, and a failure if its session has ended. Raises
-    OrganizationSuspended, MemberDisabled, NotVerified, TooManyRequests."""
-    token = session.get(RefreshToken, tokens.digest(raw))
-    known = session.get(LoginSession, token.session_id) if token else None
-    if token is None or known is None:
-        return None
-    membership = queries.membership(session, known.member_id)
-    _lock_rows(session, membership)
-    login = session.get_one(LoginSession, known.id, with_for_update=True, populate_existing=True)
-    session.refresh(token)
-    encryption = Encryption(raw, purpose=ANSWER)
-    if _is_reused(token, now):
-        logouts.end_sessions(session, session_id=login.id, why="refresh_token_reused", now=now)
-        _LOG.warning(
-            "security.refresh_token_reused", identity_id=login.identity_id, session_id=login.id
-        )
-        return InvalidRefreshToken()
-    if login.ended_at is not None or login.idle_at <= now:
-        return InvalidRefreshToken(ended_because=login.ended_why or "expired")
-    check_membership(membership)
-    if token.answer is not None:
-        return encryption.decrypt(token.answer)
-    _check_refreshes(session, login, now)
-    token.used_at, login.client_address = now, device.address[:64] or None
-    given = answer(_renew(session, login, membership, limits, now))
-    token.answer = encryption.encrypt(given)
-    return given
-
-
-def _is_reused(token: RefreshToken, now: datetime) -> bool:
-    """Whether the token was used so long ago that it is not the same client again whose answer was
-    lost."""
-    if token.used_at is None:
-        return False
-    return token.answer is None or now - token.used_at > REFRESH_REPEATED
-
-
-def _renew(
-    session: Session,
-    login: LoginSession,
-    membership: Membership,
-    limits: SessionLimits,
-    now: datetime,
-) -> Issued:
-    """The session, used now, with a new refresh token."""
-    fresh = tokens.new()
-    _add_token(session, login, fresh, now)
-    login.last_used_at = max(now, login.last_used_at)
-    login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
-    identity = session.get_one(Identity, login.identity_id)
-    return issued(session, login, fresh.raw, identity, membership)
-
-
-def _check_refreshes(session: Session, login: LoginSession, now: datetime) -> None:
-    """Raise TooManyRequests if the session was refreshed too often: all of its used tokens stay as
-    long as it does, because each of them may turn up in other hands."""
-    of_it, limit = RefreshToken.session_id == login.id, attempt_limits.REFRESHES
-    seconds = queries.seconds_until_allowed(session, RefreshToken.used_at, limit, of_it, now=now)
-    if seconds:
-        raise attempts.TooManyRequests(retry_after=seconds)
-
-
-def _add_token(session: Session, login: LoginSession, token: tokens.Token, now: datetime) -> None:
+def add_token(session: Session, login: LoginSession, token: tokens.Token, now: datetime) -> None:
     """Add a refresh token to the session, whose oldest unused ones beyond ``MAX_UNUSED_TOKENS`` are
     deleted."""
     session.add(RefreshToken(digest=token.digest, session_id=login.id, created_at=now))
@@ -337,7 +253,7 @@ def check_membership(membership: Membership) -> None:
 def lock_membership(session: Session, membership: Membership, identity_id: str) -> Membership:
     """Lock the membership against changes. Raises TokenRevoked if it is no longer this person's,
     and what ``check_membership`` does."""
-    _lock_rows(session, membership)
+    lock_rows(session, membership)
     # Since it was read, the login may have been removed or its address changed.
     if membership.member.identity_id != identity_id:
         raise TokenRevoked()
@@ -345,9 +261,10 @@ def lock_membership(session: Session, membership: Membership, identity_id: str) 
     return membership
 
 
-def _lock_rows(session: Session, membership: Membership) -> None:
-    # In the same order as changes to members lock them. The member is not shared: signing in
-    # writes to it.
+def lock_rows(session: Session, membership: Membership) -> None:
+    """Lock the organization and the member of a session, in the same order as changes to members
+    do."""
+    # The member is not shared: signing in writes to it.
     session.refresh(membership.organization, with_for_update={"read": True})
     session.refresh(membership.member, with_for_update={"key_share": True})
 

@@ -10,9 +10,10 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
-from membership.actions import logins, logouts
+from membership.actions import logins, logouts, refreshes
 from membership.actions import sessions as actions
-from membership.actions.sessions import InvalidRefreshToken, Issued
+from membership.actions.refreshes import InvalidRefreshToken
+from membership.actions.sessions import Issued
 from membership.queries.support import ActiveSession
 from membership.values import attempt_limits
 from membership.values.lifetimes import ACCESS_TOKEN
@@ -56,7 +57,7 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     ten seconds; after that it ends the session."""
     with credentials.throttled("refresh"):
         outcome = idempotency.retried(
-            lambda session: actions.refresh_session(
+            lambda session: refreshes.refresh_session(
                 session,
                 raw=body["refresh_token"],
                 limits=resources.limits(),
