@@ -187,12 +187,14 @@ def make_internal_secrets(folder: Folder) -> None:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, object]:
-    """The broker's users and their permissions: each publishes to its own exchange and declares
-    nothing; a service reads its own queues."""
+    """The broker's users and their permissions: each publishes to its own exchange; a service reads
+    its own queues and deletes those of an earlier layout."""
     rights = {}
     for user in WITH_MESSAGES:
-        queues = "|".join(("inbox", "dead", *REGISTRY[user].get("queues", ())))
-        rights[user] = (f"^{user}$", rf"^{user}\.({queues})$", "^$")
+        producers = REGISTRY[user].get("queues", ())
+        old = "|".join(("inbox", r"inbox\.[0-9]+\.[0-9]+", *producers))
+        batches = "".join(rf"|batches\.{producer}" for producer in producers)
+        rights[user] = (f"^{user}$", rf"^{user}\.({old}|dead{batches})$", rf"^{user}\.({old})$")
     for user in OUTSIDERS:
         rights[user] = (f"^{user}$", "^$", "^$")
     rights["admin"] = (".*", ".*", ".*")

@@ -15,6 +15,7 @@ BROKER = (
     "tests/chassis/test_batches.py",
     "tests/chassis/test_bus.py",
     "tests/chassis/test_consumer.py",
+    "tests/chassis/test_partitions.py",
     "tests/chassis/test_tls.py",
     "tests/deploy/test_servers.py",
 )

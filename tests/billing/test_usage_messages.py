@@ -47,7 +47,7 @@ def urls(rabbitmq: RabbitMQ) -> dict[str, str]:
 @pytest.fixture
 def database(postgres_database: Database, urls: dict[str, str], rabbitmq: RabbitMQ) -> Database:
     with broker.connect(rabbitmq.url(), "test") as connection:
-        connection.channel().queue_purge("billing.usage")
+        connection.channel().queue_purge("billing.batches.usage")
     return postgres_database
 
 
@@ -175,7 +175,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         until(lambda: seen() == (1140, 320, 260, 4), state=seen, every=0.1)
 
     with broker.connect(rabbitmq.url(), "test") as connection:
-        queue = connection.channel().queue_declare("billing.usage", passive=True)
+        queue = connection.channel().queue_declare("billing.batches.usage", passive=True)
     assert queue.message_count == 0
     assert seen() == (1140, 320, 260, 4)
     counts = posted(world)
@@ -290,4 +290,8 @@ def test_killed_between_commit_and_ack_nothing_is_charged_or_published_twice(
 
 def _is_empty(urls: dict[str, str]) -> bool:
     with broker.connect(urls["billing"], "test") as connection:
-        return not connection.channel().queue_declare("billing.usage", passive=True).message_count
+        return (
+            not connection.channel()
+            .queue_declare("billing.batches.usage", passive=True)
+            .message_count
+        )

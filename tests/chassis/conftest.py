@@ -12,7 +12,7 @@ import amqp
 import pytest
 from chassis.db.database import Database
 from chassis.messaging import broker as rabbit
-from chassis.messaging import consumers
+from chassis.messaging import consumers, topology
 from chassis.messaging.inbox import Inbox
 from contracts import billing, membership
 from contracts.message import every_message
@@ -21,6 +21,8 @@ from devtools.servers import RabbitMQ
 from tests.chassis.messages import CHASSIS, note
 from tests.databases import ENGINES, PreparedDatabases, migrated
 
+# One queue, so that messages can be taken out in the order of their publishing.
+INBOX = "org.inbox.1.0"
 LISTENERS = {billing.AccountOpened: note, membership.MembersErased: note}
 
 
@@ -71,7 +73,8 @@ class Broker:
 
     def declare(self) -> None:
         producers = sorted({kind.producer() for kind in every_message()})
-        rabbit.declare(self.server.url(), "org", producers, [kind.TYPE for kind in LISTENERS])
+        types = [kind.TYPE for kind in LISTENERS]
+        topology.declare(self.server.url(), "org", producers, types, size=1)
 
     @contextmanager
     def channel(self, user: str | None = None) -> Iterator[Any]:
@@ -84,7 +87,7 @@ class Broker:
         with self.channel() as channel:
             return channel.queue_declare(queue, passive=True).message_count
 
-    def take(self, count: int, *, queue: str = "org.inbox", reject: bool = False) -> list[bytes]:
+    def take(self, count: int, *, queue: str = INBOX, reject: bool = False) -> list[bytes]:
         """Take this many messages out of a queue, acknowledging or rejecting them."""
         taken: list[bytes] = []
 
@@ -126,7 +129,7 @@ class Broker:
     def listening(self, inbox: Inbox) -> Iterator[None]:
         """Run the service's consumer meanwhile."""
         stop = threading.Event()
-        consumer = consumers.RabbitConsumer(self.urls["org"], "org", inbox.receive)
+        consumer = consumers.RabbitConsumer(self.urls["org"], "org", inbox)
         thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)
         thread.start()
         try:
@@ -145,6 +148,6 @@ def made_broker(rabbitmq: RabbitMQ) -> Broker:
 @pytest.fixture
 def broker(made_broker: Broker) -> Broker:
     with made_broker.channel() as channel:
-        channel.queue_purge("org.inbox")
+        channel.queue_purge(INBOX)
         channel.queue_purge("org.dead")
     return made_broker

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.messaging import broker, consumers
-from chassis.messaging.batches import Batches, Delivery
+from chassis.messaging import broker, consumers, topology
+from chassis.messaging.batches import Batches
+from chassis.messaging.envelope import Delivery
 from chassis.messaging.inbox_models import (
     DeadLetter,
     InboxRow,
@@ -34,7 +35,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.both_databases
 
 PROVIDER, ORG = ids.new("org"), ids.new("org")
-QUEUE = "billing.usage"
+QUEUE = "billing.batches.usage"
 
 
 def raw(id_: str, *, data: dict[str, Any] | None = None, **members: Any) -> bytes:
@@ -211,7 +212,7 @@ class UsageBroker:
     def __init__(self, server: RabbitMQ) -> None:
         self.server = server
         self.urls = server.create_service_users("billing", "org", "usage")
-        broker.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE])
+        topology.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE], size=1)
         server.settle()
 
     def depth(self) -> int:
@@ -272,7 +273,7 @@ def test_a_backlog_is_consumed_in_batches_of_at_most_500(
 def test_a_batch_of_large_messages_is_smaller(
     monkeypatch: pytest.MonkeyPatch, postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
-    monkeypatch.setattr(consumers, "BATCH_BYTES", 20 * len(raw("r100")))
+    monkeypatch.setattr(consumers.RabbitBatchConsumer, "batch_bytes", 20 * len(raw("r100")))
     publish(usage_broker, *(raw(f"r{n}") for n in range(100, 300)))
     listener = RecordingListener()
     with usage_broker.consuming(listener.batches(postgres_database)):
@@ -328,7 +329,7 @@ def test_only_usage_can_publish_usage(
         metering.publish(usage_broker.urls["org"], [raw("a")], user="org")
     with pytest.raises(metering.amqp.PreconditionFailed):
         metering.publish(usage_broker.urls["usage"], [raw("a")], user="org")
-    for queue in (QUEUE, "billing.inbox"):
+    for queue in (QUEUE, "billing.inbox.1.0"):
         with (
             broker.connect(usage_broker.urls["usage"], "test") as connection,
             pytest.raises(metering.amqp.AccessRefused),

@@ -23,7 +23,7 @@ from chassis.runtime.settings import Secret
 from contracts import billing, org
 from org.app import SERVICE
 
-from tests.chassis.conftest import LISTENERS, Broker
+from tests.chassis.conftest import INBOX, LISTENERS, Broker
 from tests.chassis.messages import NOON, effects, publish_opened, raw, rows
 from tests.waiting import until
 
@@ -74,7 +74,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def outgoing_messages(count: int, type_: str = billing.AccountOpened.TYPE) -> list[OutgoingMessage]:
-    return [OutgoingMessage(ids.new("evt"), type_, b"{}", NOON) for _ in range(count)]
+    return [
+        OutgoingMessage(ids.new("evt"), ids.new("org"), type_, b"{}", NOON) for _ in range(count)
+    ]
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def test_the_broker_delivers_a_message_byte_for_byte(
     bus.close()
     kept = sorted(rows(postgres_database, OutboxRow), key=lambda row: row.seq)
     assert broker.take(30) == [row.body for row in kept]
-    assert broker.depth("org.inbox") == 0
+    assert broker.depth(INBOX) == 0
 
 
 def test_an_unroutable_message_is_sent_once_a_queue_is_bound(
@@ -198,7 +200,7 @@ def test_an_unroutable_message_is_sent_once_a_queue_is_bound(
 ) -> None:
     key = billing.AccountOpened.TYPE
     with broker.channel() as channel:
-        channel.queue_unbind("org.inbox", "billing", key)
+        channel.exchange_unbind("org.inbox.1", "billing", key)
     stuck, bus = ids.new("org"), RabbitBus(broker.urls["billing"], "billing")
     sender = Relay(postgres_database, bus)
     first = publish_opened(postgres_database, stuck)[0]
@@ -209,7 +211,7 @@ def test_an_unroutable_message_is_sent_once_a_queue_is_bound(
         assert "NO_ROUTE" in next(
             r.unsendable for r in rows(postgres_database, OutboxRow) if r.id == first
         )
-        assert broker.depth("org.inbox") == 0
+        assert broker.depth(INBOX) == 0
     finally:
         broker.declare()
 
@@ -270,7 +272,7 @@ def test_consumers_get_once_what_a_full_queue_of_others_refuses(
             later = NOON + timedelta(minutes=2)
             until(lambda: not sender.step(later))
         broker.server.rabbitmqctl("clear_policy", "-p", "clientele", "drop-foreign")
-        until(lambda: broker.depth("org.inbox") == 0)
+        until(lambda: broker.depth(INBOX) == 0)
 
     bus.close()
     assert {row.published_at for row in rows(postgres_database, OutboxRow)} == {later}
@@ -311,7 +313,7 @@ def test_a_subscriber_can_do_nothing_but_read_its_queue(broker: Broker, subscrib
     attempts: list[Callable[[Any], object]] = [
         lambda channel: channel.queue_declare("sub.mine"),
         lambda channel: channel.queue_bind("sub.crm", "org", "#"),
-        lambda channel: channel.basic_get("org.inbox"),
+        lambda channel: channel.basic_get(INBOX),
         lambda channel: channel.exchange_declare("mine", "topic"),
     ]
     for attempt in attempts:
@@ -329,7 +331,9 @@ def test_a_subscription_to_unknown_messages_is_refused(monkeypatch: pytest.Monke
 
 def test_a_message_without_consumers_is_sent_without_a_bound_queue(broker: Broker) -> None:
     bus = RabbitBus(broker.urls["membership"], "membership")
-    message = OutgoingMessage(ids.new("evt"), "membership.not_consumed.v1", b"{}", NOON)
+    message = OutgoingMessage(
+        ids.new("evt"), ids.new("org"), "membership.not_consumed.v1", b"{}", NOON
+    )
 
     result = bus.publish([message])
 
@@ -339,13 +343,15 @@ def test_a_message_without_consumers_is_sent_without_a_bound_queue(broker: Broke
 
 
 def test_a_service_cannot_publish_in_the_name_of_another(broker: Broker) -> None:
-    message = OutgoingMessage(ids.new("evt"), billing.AccountOpened.TYPE, b"{}", NOON)
+    message = OutgoingMessage(
+        ids.new("evt"), ids.new("org"), billing.AccountOpened.TYPE, b"{}", NOON
+    )
     intruder = RabbitBus(broker.urls["membership"], "billing")
 
     with pytest.raises(Exception, match="ACCESS_REFUSED"):
         intruder.publish([message])
 
-    assert broker.depth("org.inbox") == 0
+    assert broker.depth(INBOX) == 0
 
 
 def test_a_body_larger_than_the_broker_accepts_is_an_error(broker: Broker) -> None:
@@ -353,11 +359,19 @@ def test_a_body_larger_than_the_broker_accepts_is_an_error(broker: Broker) -> No
 
     with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
         bus.publish(
-            [OutgoingMessage(ids.new("evt"), billing.AccountOpened.TYPE, b"x" * 10_000_000, NOON)]
+            [
+                OutgoingMessage(
+                    ids.new("evt"),
+                    ids.new("org"),
+                    billing.AccountOpened.TYPE,
+                    b"x" * 10_000_000,
+                    NOON,
+                )
+            ]
         )
 
     assert bus._connection is None
-    assert broker.depth("org.inbox") == 0
+    assert broker.depth(INBOX) == 0
 
 
 def test_what_is_published_while_the_broker_is_down_is_consumed_later(

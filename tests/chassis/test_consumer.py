@@ -19,7 +19,7 @@ from chassis.messaging.inbox_models import DeadLetter
 from chassis.runtime import ids
 from contracts import billing
 
-from tests.chassis.conftest import LISTENERS, Broker
+from tests.chassis.conftest import INBOX, LISTENERS, Broker
 from tests.chassis.messages import CHASSIS, effects, event_of, note, raw, rows
 from tests.chassis.test_inbox import POISON
 from tests.databases import PreparedDatabases, migrated
@@ -50,7 +50,7 @@ class Outcome:
             until(lambda: effects(database)[-1:] == [last])
         self.effects = effects(database)
         self.dead = rows(database, DeadLetter)
-        self.remaining = broker.depth("org.inbox")
+        self.remaining = broker.depth(INBOX)
 
     def _publish_all(self, broker: Broker) -> dict[str, tuple[bytes, str]]:
         hostile = self._hostile()
@@ -145,7 +145,7 @@ def outcome(
 ) -> Iterator[Outcome]:
     folder = tmp_path_factory.mktemp("poison")
     with made_broker.channel() as channel:
-        channel.queue_purge("org.inbox")
+        channel.queue_purge(INBOX)
     with migrated(
         CHASSIS,
         "postgresql",
@@ -188,7 +188,7 @@ def test_a_message_published_twice_has_one_effect(
         until(lambda: len(effects(postgres_database)) == 2)
 
     assert effects(postgres_database) == [f"{organization_id} 1", f"{other} 1"]
-    assert broker.depth("org.inbox") == 0
+    assert broker.depth(INBOX) == 0
 
 
 def test_the_same_id_with_another_body_is_dead_lettered_and_the_next_is_applied(

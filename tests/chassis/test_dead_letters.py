@@ -6,7 +6,8 @@ import json
 import pytest
 from chassis.db.database import Database
 from chassis.messaging import dead_letters
-from chassis.messaging.batches import Batches, Delivery
+from chassis.messaging.batches import Batches
+from chassis.messaging.envelope import Delivery
 from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox import RETRY_AFTER, Inbox
 from chassis.messaging.inbox_models import DeadLetter, WaitingMessage
@@ -134,7 +135,9 @@ def test_in_one_process_the_producer_is_the_service_whose_relay_sends(
     postgres_database: Database,
 ) -> None:
     body = raw(organization_id := ids.new("org"))
-    message = OutgoingMessage(ids.new("evt"), billing.AccountOpened.TYPE, body, clock.now())
+    message = OutgoingMessage(
+        ids.new("evt"), ids.new("org"), billing.AccountOpened.TYPE, body, clock.now()
+    )
     inbox = Inbox(postgres_database, OPENED)
 
     InProcessBus("membership", {"org": inbox}).publish([message])

@@ -66,7 +66,11 @@ def test_only_these_listeners_take_whole_messages() -> None:
         if listeners.WHOLE in listeners.declared(listener)
     }
 
-    assert whole == {("org", "on_saga_reply"), ("billing", "Batch.apply_one")}
+    assert whole == {
+        ("org", "on_saga_reply"),
+        ("org", "on_state_reported"),
+        ("billing", "Batch.apply_one"),
+    }
 
 
 def test_a_new_optional_field_of_usage_breaks_nothing() -> None:

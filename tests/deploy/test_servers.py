@@ -178,13 +178,15 @@ def test_a_service_does_not_read_another_queue(urls: dict[str, str]) -> None:
         channel_of(urls["shop"]).basic_get("till.inbox")
 
 
-def test_a_service_declares_and_deletes_nothing(urls: dict[str, str]) -> None:
+def test_a_service_declares_nothing_and_deletes_inbox_queues_only(urls: dict[str, str]) -> None:
     with pytest.raises(amqp.AccessRefused):
         channel_of(urls["shop"]).queue_declare("shop.mine", durable=True, auto_delete=False)
     with pytest.raises(amqp.AccessRefused):
         channel_of(urls["shop"]).exchange_declare("shop.mine", "topic")
-    with pytest.raises(amqp.AccessRefused):
-        channel_of(urls["shop"]).queue_delete("shop.inbox")
+    for queue in ("shop.dead", "till.inbox"):
+        with pytest.raises(amqp.AccessRefused):
+            channel_of(urls["shop"]).queue_delete(queue)
+    assert channel_of(urls["shop"]).queue_delete("shop.inbox.4.0") == 0
 
 
 def test_there_is_no_guest_user(rabbitmq: RabbitMQ) -> None:

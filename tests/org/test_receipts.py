@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Session
-from chassis.messaging import listeners
 from chassis.messaging.envelope import Envelope
 from chassis.runtime import clock, ids
 from contracts import billing, membership, org
@@ -174,7 +173,7 @@ def consume(session: Session, message: membership.AuditRecorded) -> None:
         correlation="",
         now=NOON,
     )
-    listeners.call(on_audit_recorded, session, envelope, message)
+    on_audit_recorded(session, [(envelope, message)])
 
 
 def test_a_long_receipt_is_shortened(world: World, customer: str) -> None:

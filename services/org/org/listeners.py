@@ -1,11 +1,10 @@
 """The messages that org consumes."""
 
-from typing import Any
-
 from chassis.db.database import Session
 from chassis.messaging.envelope import Envelope
-from chassis.messaging.listeners import Listeners
+from chassis.messaging.listeners import Group, GroupListener, Listeners
 from contracts import Message, billing, membership, org
+from contracts.parts import AuditRecorded
 
 from org import actions, sagas
 
@@ -41,30 +40,8 @@ def on_provider_created(
     )
 
 
-def on_balance_changed(
-    session: Session,
-    envelope: Envelope,
-    *,
-    organization_id: str,
-    payment_mode: str,
-    usable_credits: str,
-    balance: str,
-    credit_limit: str,
-    amount_due: str,
-    days_to_empty: int | None,
-    as_of: str,
-) -> None:
-    actions.update_balance(
-        session,
-        organization_id=organization_id,
-        payment_mode=payment_mode,
-        usable_credits=usable_credits,
-        balance=balance,
-        credit_limit=credit_limit,
-        amount_due=amount_due,
-        days_to_empty=days_to_empty,
-        as_of=as_of,
-    )
+def on_balances_changed(session: Session, group: Group[billing.BalanceChanged]) -> None:
+    actions.update_balances(session, [message for _, message in group])
 
 
 def on_members_changed(
@@ -108,41 +85,10 @@ def on_settings_applied(
     )
 
 
-def on_audit_recorded(
-    session: Session,
-    envelope: Envelope,
-    *,
-    organization_id: str,
-    entry_id: str,
-    at: str,
-    action: str,
-    outcome: str,
-    actor: dict[str, Any],
-    target: dict[str, Any],
-    changes: list[dict[str, Any]],
-    reason: str | None,
-    request_id: str | None,
-    hash: str,  # noqa: A002 - the name of the field
-    client_address: str | None,
-    client_organization_id: str | None,
-) -> None:
+def on_audit_recorded(session: Session, group: Group[AuditRecorded]) -> None:
     actions.add_to_trail(
         session,
-        organization_id=organization_id,
-        service=envelope.producer,
-        message_id=envelope.id,
-        entry_id=entry_id,
-        at=at,
-        action=action,
-        outcome=outcome,
-        actor=actor,
-        target=target,
-        changes=changes,
-        reason=reason,
-        request_id=request_id,
-        entry_hash=hash,
-        client_address=client_address,
-        client_organization_id=client_organization_id,
+        [(envelope.producer, envelope.id, message) for envelope, message in group],
     )
 
 
@@ -153,14 +99,14 @@ def on_people_erased(session: Session, envelope: Envelope, *, people: list[str])
 LISTENERS: Listeners = {
     **dict.fromkeys(sagas.TABLE, on_saga_reply),
     membership.ProviderCreated: on_provider_created,
-    billing.BalanceChanged: on_balance_changed,
+    billing.BalanceChanged: GroupListener(on_balances_changed),
     membership.MembersChanged: on_members_changed,
     membership.ActingEnded: on_acting_ended,
     billing.SettingsApplied: on_settings_applied,
     membership.SettingsApplied: on_settings_applied,
-    org.AuditRecorded: on_audit_recorded,
-    billing.AuditRecorded: on_audit_recorded,
-    membership.AuditRecorded: on_audit_recorded,
+    org.AuditRecorded: GroupListener(on_audit_recorded),
+    billing.AuditRecorded: GroupListener(on_audit_recorded),
+    membership.AuditRecorded: GroupListener(on_audit_recorded),
     membership.PeopleErased: on_people_erased,
     billing.StateReported: on_state_reported,
     membership.StateReported: on_state_reported,

@@ -61,7 +61,11 @@ def test_derived_secrets_match(secrets: Path) -> None:
             read[f"{user}_broker_url"]
             == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
         )
-        assert (rights[user]["configure"] == "^$") == (user != "admin")
+    assert {user: rights[user]["configure"] for user in ("admin", "org", *OUTSIDERS)} == {
+        "admin": ".*",
+        "org": r"^org\.(inbox|inbox\.[0-9]+\.[0-9]+)$",
+        **dict.fromkeys(OUTSIDERS, "^$"),
+    }
     tried = rabbitmq.definitions(dict.fromkeys((*DATA_SERVICES, *OUTSIDERS), ""))["permissions"]
     assert [rights[right["user"]] for right in tried] == tried, "the rights that the tests run with"
     assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES, *OUTSIDERS}

@@ -16,7 +16,7 @@ from org.actions.organizations import (
     create_provider,
     suspend_organization,
 )
-from org.actions.projection import update_balance, update_members
+from org.actions.projection import update_balances, update_members
 from org.actions.receipts import publish_receipts, schedule_receipt
 from org.actions.reconciliation import advance_pass
 from org.actions.revocations import delete_expired_revocations, revoke
@@ -42,6 +42,6 @@ __all__ = [
     "revoke",
     "schedule_receipt",
     "suspend_organization",
-    "update_balance",
+    "update_balances",
     "update_members",
 ]

@@ -1,12 +1,13 @@
 """Recording what happens to an organization, merging the audits of all services, erasing names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from chassis import audit
 from chassis.auth.actor import Actor
 from contracts import org
+from contracts.parts import AuditRecorded
 from sqlalchemy.orm import Session
 
 from org import queries
@@ -50,57 +51,54 @@ def record_denial(
         record(session, organization, operation, by=by, now=now, outcome="denied")
 
 
-def add_to_trail(
-    session: Session,
-    *,
-    organization_id: str,
-    service: str,
-    message_id: str,
-    entry_id: str,
-    at: str,
-    action: str,
-    outcome: str,
-    actor: dict[str, Any],
-    target: dict[str, Any],
-    changes: list[dict[str, Any]],
-    reason: str | None,
-    request_id: str | None,
-    entry_hash: str,
-    client_address: str | None,
-    client_organization_id: str | None,
-) -> None:
-    """Merge a row of some service's audit, once; without names and address if the organization is
-    deleted, and without those of people who were erased."""
-    if session.get(TrailEntry, entry_id) is not None:
-        return
-    acting = actor.get("acting") or {}
-    entry = TrailEntry(
-        id=entry_id,
-        organization_id=organization_id,
+def add_to_trail(session: Session, rows: Sequence[tuple[str, str, AuditRecorded]]) -> None:
+    """Merge rows of the services' audits, each once: service, message id and row. Without names and
+    address if the organization is deleted, and without those of people who were erased."""
+    known = queries.known_entries(session, [row.entry_id for _, _, row in rows])
+    entries: dict[str, TrailEntry] = {}
+    for service, message_id, row in rows:
+        if row.entry_id not in known:
+            entries[row.entry_id] = _trail_entry(service, message_id, row)
+    people = audit.erased_people_in(session, entries.values())
+    deleted = queries.deleted_among(session, {entry.organization_id for entry in entries.values()})
+    for _, _, row in rows:
+        entry = entries.pop(row.entry_id, None)
+        if entry is None:
+            continue
+        audit.take_out_people(entry, people)
+        if entry.organization_id in deleted:
+            audit.strip(entry)
+        elif row.client_address and entry.actor_id not in people:
+            client_addresses.store(
+                session,
+                entry,
+                address=row.client_address,
+                caller_organization_id=row.client_organization_id,
+            )
+        session.add(entry)
+
+
+def _trail_entry(service: str, message_id: str, row: AuditRecorded) -> TrailEntry:
+    acting = row.actor.get("acting") or {}
+    return TrailEntry(
+        id=row.entry_id,
+        organization_id=row.organization_id,
         service=service,
-        at=datetime.fromisoformat(at),
-        action=action,
-        outcome=outcome,
-        actor=actor,
-        target=target,
-        changes=changes,
-        reason=reason,
-        request_id=request_id,
-        hash=entry_hash,
+        at=datetime.fromisoformat(row.at),
+        action=row.action,
+        outcome=row.outcome,
+        actor=row.actor,
+        target=row.target,
+        changes=row.changes,
+        reason=row.reason,
+        request_id=row.request_id,
+        hash=row.hash,
         message_id=message_id,
-        actor_id=acting.get("sub") or actor.get("id"),
-        actor_kind=actor.get("kind"),
-        target_id=target.get("id"),
+        actor_id=acting.get("sub") or row.actor.get("id"),
+        actor_kind=row.actor.get("kind"),
+        target_id=row.target.get("id"),
         erased=False,
     )
-    audit.without_erased_people(session, entry)
-    if queries.is_erased(session, organization_id):
-        audit.strip(entry)
-    elif client_address and not audit.erased_among(session, {entry.actor_id or ""}):
-        client_addresses.store(
-            session, entry, address=client_address, caller_organization_id=client_organization_id
-        )
-    session.add(entry)
 
 
 def erase_history(session: Session, organization: Organization) -> None:

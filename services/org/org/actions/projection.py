@@ -1,37 +1,35 @@
 """What org keeps of the other services' data, for the list of customers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from contracts import membership
+from contracts import billing, membership
 from sqlalchemy.orm import Session
 
 from org import queries, values
+from org.models import Organization
 
 
-def update_balance(
-    session: Session,
-    *,
-    organization_id: str,
-    payment_mode: str,
-    usable_credits: str,
-    balance: str,
-    credit_limit: str,
-    amount_due: str,
-    days_to_empty: int | None,
-    as_of: str,
-) -> None:
-    """Keep billing's figures, unless newer ones are known."""
-    organization = queries.organization(session, organization_id, lock=True)
-    known_at = datetime.fromisoformat(as_of)
+def update_balances(session: Session, figures: Sequence[billing.BalanceChanged]) -> None:
+    """Keep billing's figures of these organizations, unless newer ones are known. Raises
+    NotFound."""
+    organizations = queries.lock_organizations(session, {new.organization_id for new in figures})
+    for new in figures:
+        _keep_figures(organizations[new.organization_id], new)
+
+
+def _keep_figures(organization: Organization, new: billing.BalanceChanged) -> None:
+    known_at = datetime.fromisoformat(new.as_of)
     if organization.as_of is not None and known_at < organization.as_of:
         return
-    organization.usable_credits = usable_credits
-    organization.usable_units = values.micro_units(usable_credits)
-    organization.balance = balance
-    organization.limit_now = credit_limit
-    organization.amount_due = amount_due
-    organization.payment_mode = payment_mode
-    organization.days_to_empty = values.NEVER_EMPTY if days_to_empty is None else days_to_empty
+    organization.usable_credits = new.usable_credits
+    organization.usable_units = values.micro_units(new.usable_credits)
+    organization.balance = new.balance
+    organization.limit_now = new.credit_limit
+    organization.amount_due = new.amount_due
+    organization.payment_mode = new.payment_mode
+    days = new.days_to_empty
+    organization.days_to_empty = values.NEVER_EMPTY if days is None else days
     organization.as_of = known_at
 
 

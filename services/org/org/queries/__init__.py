@@ -1,12 +1,13 @@
 """What can be read in org."""
 
 from org.queries.deletions import NoDeletion, all_deletions, latest_deletion
-from org.queries.history import trail, trail_before
+from org.queries.history import known_entries, trail, trail_before
 from org.queries.organizations import (
     ATTENTION,
     SORTS,
     customers,
-    is_erased,
+    deleted_among,
+    lock_organizations,
     organization,
     own,
     provider_of,
@@ -43,6 +44,7 @@ __all__ = [
     "count_differences",
     "current_pass",
     "customers",
+    "deleted_among",
     "deletions_to_purge",
     "differences",
     "differences_with",
@@ -50,9 +52,10 @@ __all__ = [
     "expired_revocations",
     "has_check",
     "in_sagas",
-    "is_erased",
     "known",
+    "known_entries",
     "latest_deletion",
+    "lock_organizations",
     "open_saga",
     "organization",
     "own",

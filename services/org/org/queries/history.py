@@ -1,6 +1,6 @@
 """The merged audit of an organization."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_
@@ -19,6 +19,11 @@ _CONDITIONS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "from_": lambda wanted: TrailEntry.at >= wanted,
     "to": lambda wanted: TrailEntry.at < wanted,
 }
+
+
+def known_entries(session: Session, ids: Collection[str]) -> set[str]:
+    """Those of the ids that are in the merged audit."""
+    return set(session.scalars(select(TrailEntry.id).where(TrailEntry.id.in_(ids))))
 
 
 def trail(

@@ -1,5 +1,6 @@
 """Organizations: one of them, the list of customers."""
 
+from collections.abc import Collection
 from typing import Any
 
 from chassis.errors import NotFound
@@ -37,18 +38,33 @@ def organization(session: Session, organization_id: str, *, lock: bool = False) 
         query = query.with_for_update()
     organization = session.scalars(query).one_or_none()
     if organization is None:
-        raise NotFound("There is no such organization.", code="not_found")
+        raise _not_found()
     return organization
 
 
-def is_erased(session: Session, organization_id: str) -> bool:
-    """Whether the organization is deleted. It cannot change until this transaction ends."""
-    status = (
-        select(Organization.status)
-        .where(Organization.id == organization_id)
+def lock_organizations(session: Session, ids: Collection[str]) -> dict[str, Organization]:
+    """These organizations, locked in the order of their ids. Raises NotFound if one is missing."""
+    query = select(Organization).where(Organization.id.in_(ids)).order_by(Organization.id)
+    organizations = {each.id: each for each in session.scalars(query.with_for_update())}
+    if len(organizations) < len(ids):
+        raise _not_found()
+    return organizations
+
+
+def deleted_among(session: Session, ids: Collection[str]) -> set[str]:
+    """Those of the organizations that are deleted. It cannot change until this transaction
+    ends."""
+    query = (
+        select(Organization.id, Organization.status)
+        .where(Organization.id.in_(ids))
+        .order_by(Organization.id)
         .with_for_update(read=True)
     )
-    return session.scalars(status).one_or_none() == values.DELETED
+    return {row.id for row in session.execute(query) if row.status == values.DELETED}
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such organization.", code="not_found")
 
 
 def customers(

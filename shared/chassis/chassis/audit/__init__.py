@@ -21,8 +21,8 @@ from chassis.audit.people import (
     actors_on,
     erase_batch,
     erase_more,
-    erased_among,
-    without_erased_people,
+    erased_people_in,
+    take_out_people,
 )
 from chassis.audit.records import denied_recently, erase, erase_people, record
 from chassis.audit.verification import chains, verify
@@ -44,11 +44,11 @@ __all__ = [
     "erase_more",
     "erase_people",
     "erase_rows",
-    "erased_among",
+    "erased_people_in",
     "person_indexes",
     "record",
     "strip",
+    "take_out_people",
     "verify",
-    "without_erased_people",
     "without_names",
 ]

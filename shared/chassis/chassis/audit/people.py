@@ -65,11 +65,15 @@ def without_people(row: Any, people: Collection[str]) -> dict[str, Any]:
     return changed
 
 
-def without_erased_people(session: Session, row: Any) -> None:
-    """Take the names of erased people out of a row that is not in the database yet."""
-    if people := erased_among(session, ids_in(row)):
-        for column, value in without_people(row, people).items():
-            setattr(row, column, value)
+def erased_people_in(session: Session, rows: Iterable[Any]) -> set[str]:
+    """The ids of erased people whom these rows may name."""
+    return erased_among(session, set().union(*(ids_in(row) for row in rows)))
+
+
+def take_out_people(row: Any, people: Collection[str]) -> None:
+    """Take the names of these people out of a row that is not in the database yet."""
+    for column, value in without_people(row, people).items():
+        setattr(row, column, value)
 
 
 def erase_batch(
@@ -89,7 +93,7 @@ def erase_batch(
     batch = select(table.id, table.actor, table.target, table.changes)
     batch = batch.where(table.id.in_(sorted(row_ids)[:MAX_BATCH])).order_by(table.id)
     rows = session.execute(batch.with_for_update(skip_locked=True)).all()
-    erased = erased_among(session, set().union(*(ids_in(row) for row in rows)))
+    erased = erased_people_in(session, rows)
     if rows:
         changed = [{**row._mapping, **without_people(row, erased), **cleared} for row in rows]
         session.execute(update(table), changed)

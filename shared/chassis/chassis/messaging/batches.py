@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from chassis.db import health
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
-from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, decode
+from chassis.messaging.envelope import Decoded, Delivery, Envelope, Undeliverable, decode
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import InboxRow, Redelivery
 from chassis.runtime import clock, failpoints, log
@@ -39,15 +39,6 @@ class Batch:
     def apply_one(self, session: Session, envelope: Envelope, *, message: Any) -> None:
         """The same as a listener for the inbox."""
         self.apply(session, [self.read(message)], envelope.now)
-
-
-class Delivery(NamedTuple):
-    """A message as the broker delivered it. ``published_by``: the user who published it, as the
-    broker authenticated it."""
-
-    raw: bytes
-    published_by: str
-    redelivered: bool = False
 
 
 class _Item(NamedTuple):

@@ -1,11 +1,9 @@
-"""The connection to RabbitMQ through kombu, and what is declared there. With `publisher` and
-`consumers` the only modules that know the broker."""
+"""The connection to RabbitMQ through kombu. With `topology`, `publisher` and `consumers` the only
+modules that know the broker."""
 
 import random
 import socket
 import ssl
-from collections.abc import Sequence
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kombu.compression
@@ -57,60 +55,3 @@ def _connect(node: str, role: str, heartbeat: int) -> Connection:
     )
     connection.ensure_connection(max_retries=1, timeout=10)
     return connection
-
-
-def declare(
-    url: str,
-    service: str,
-    producers: Sequence[str],
-    types: Sequence[str],
-    batch_types: Sequence[str] = (),
-) -> None:
-    """Declare what a service needs: its exchange, an inbox bound to the types that it consumes, a
-    queue for each type that it consumes in batches, and a queue for what the broker gives up."""
-    with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
-        for name in {service, *producers}:
-            channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
-        channel.exchange_declare("dead", "direct", durable=True, auto_delete=False)
-        channel.queue_declare(
-            f"{service}.dead",
-            durable=True,
-            auto_delete=False,
-            arguments={"x-queue-type": "quorum"},
-        )
-        channel.queue_bind(f"{service}.dead", "dead", service)
-        _declare_queue(channel, service, f"{service}.inbox", types, ordered=True)
-        for type_ in batch_types:
-            _declare_queue(channel, service, batch_queue(service, type_), [type_], ordered=False)
-
-
-def _declare_queue(
-    channel: Any, service: str, queue: str, types: Sequence[str], *, ordered: bool
-) -> None:
-    channel.queue_declare(
-        queue,
-        durable=True,
-        auto_delete=False,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": 50,
-            "x-single-active-consumer": ordered,
-            "x-overflow": "reject-publish",
-            "x-dead-letter-exchange": "dead",
-            "x-dead-letter-routing-key": service,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-max-length": 1_000_000,
-            "x-max-length-bytes": 1024**3,
-        },
-    )
-    for type_ in types:
-        channel.queue_bind(queue, _producer(type_), type_)
-
-
-def batch_queue(service: str, type_: str) -> str:
-    """The queue of a type that the service consumes in batches."""
-    return f"{service}.{_producer(type_)}"
-
-
-def _producer(type_: str) -> str:
-    return type_.partition(".")[0]

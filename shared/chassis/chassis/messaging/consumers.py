@@ -1,43 +1,50 @@
-"""Consuming from RabbitMQ: the queues of a service, one message at a time or in batches."""
+"""Consuming from RabbitMQ: the queues of a service, which its processes share."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from kombu.connection import Connection
 
-from chassis.messaging import broker
-from chassis.messaging.batches import Batches, Delivery
-from chassis.runtime import failpoints, log
+from chassis.db.leases import Leases
+from chassis.messaging import broker, topology
+from chassis.messaging.batches import Batches
+from chassis.messaging.envelope import Delivery
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.topology import Layout
+from chassis.runtime import clock, failpoints, log
 from chassis.runtime.backoff import Backoff
 from chassis.runtime.outages import Outage
+from chassis.runtime.readiness import Check, Progress
 
-PREFETCH = 20
-BATCH = 500
-BATCH_BYTES = 8 * 1024 * 1024
-BATCH_SECONDS = 0.005
 STEADY = 60
+# Seconds between looks at whether the layout of the queues is still the same.
+LAYOUT_EVERY = 2.5
 _LOG = log.get("bus")
 
 
 class RabbitConsumer:
-    """Passes each message of a service's queue to ``receive`` and acknowledges it afterwards.
-    ``ready`` raises while messages cannot be applied, and is called before consuming starts."""
+    """Consumes a share of the service's inbox, and what the broker gave up. Messages are applied
+    together: up to ``batch`` of them or ``batch_bytes``, or what arrives within ``batch_seconds``
+    of the first.
 
-    prefetch, heartbeat = PREFETCH, broker.HEARTBEAT
+    Other processes have the other queues. Which one has which is agreed by leases; that each queue
+    is consumed in order does not depend on them, for it has a single active consumer."""
 
-    def __init__(
-        self,
-        url: str,
-        service: str,
-        receive: Callable[..., None],
-        ready: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.url, self.service, self._receive, self._ready = url, service, receive, ready
+    prefetch, heartbeat = 50, broker.HEARTBEAT
+    batch, batch_bytes, batch_seconds = 100, 8 * 1024 * 1024, 0.01
+    kind = "inbox"
+
+    def __init__(self, url: str, service: str, inbox: Inbox) -> None:
+        self.url, self.service, self.inbox = url, service, inbox
         self._outage = Outage(_LOG, "consumer.failed", "consumer.recovered")
-        self._queues = {f"{service}.inbox": self._process, f"{service}.dead": self._process_dead}
+        self._progress = Progress()
+        self._own = {f"{service}.dead": self._process_dead}
+        self._leases: Leases | None = None
+        self._held: list[Any] = []
+        self._bytes = 0
 
     def run(self, stop: threading.Event) -> None:
         """Consume until told to stop. After an error it starts over with a new connection."""
@@ -47,95 +54,161 @@ class RabbitConsumer:
                 self._consume(stop)
             except Exception as problem:
                 self._outage.failed(problem)
+                self._progress.failed(problem)
+                self._release()
                 backoff.wait(stop)
+        self._release()
 
-    def check(self) -> None:
-        """Raise unless the broker can be reached."""
-        broker.connect(self.url, f"{self.service}-check").release()
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """What says whether it consumes."""
+        return {self.kind: self._progress.check}
 
     def _consume(self, stop: threading.Event) -> None:
-        self._ready()  # what is delivered in vain comes closer to the delivery limit
-        connection = broker.connect(self.url, f"{self.service}-listen", heartbeat=self.heartbeat)
+        """Consume this process's share until told to stop, or until the share changes."""
+        self._held, self._bytes = [], 0
+        self.inbox.database.check()
+        connection = broker.connect(
+            self.url, f"{self.service}-{self.kind}", heartbeat=self.heartbeat
+        )
         try:
-            channel = connection.channel()
-            channel.auto_decode = False  # the producer must not choose how we decode
-            channel.basic_qos(0, self.prefetch, False)
-            for queue, process in self._queues.items():
-                channel.basic_consume(queue, callback=process)
-            while not stop.is_set():
+            layout = self._layout(connection)
+            share = self._share(layout)
+            channel = self._open(connection)
+            queues = [each for each in share if not layout.old or topology.is_free(channel, each)]
+            self._subscribe(channel, queues)
+            due = time.monotonic() + LAYOUT_EVERY
+            while not stop.is_set() and self._share(layout) == share:
                 connection.heartbeat_check()
-                self._drain(connection)
+                messages = self._gather(connection)
+                if messages:
+                    self._apply(connection, messages)
                 self._outage.over()
+                self._progress.succeeded()
+                if time.monotonic() >= due:
+                    if queues != share or self._has_changed(connection, channel, layout, queues):
+                        return
+                    due = time.monotonic() + LAYOUT_EVERY
         finally:
             # Not canceled first: the next consumer would overtake the messages we still hold.
             connection.collect()
 
-    def _drain(self, connection: Connection) -> None:
+    def _layout(self, connection: Connection) -> Layout:
+        return topology.layout(connection, self.service)
+
+    def _share(self, layout: Layout) -> list[str]:
+        """The queues that this process consumes: of the old ones, until all are emptied."""
+        parts = sorted(layout.old or layout.queues)
+        if self._leases is None or self._leases.parts != parts:
+            self._release()
+            self._leases = Leases(self.inbox.database, self.kind, parts)
+        return sorted(self._leases.held(clock.now())) if parts else []
+
+    def _release(self) -> None:
+        """Give the share away, for other processes to take at once."""
+        leases, self._leases = self._leases, None
+        if leases is not None and leases.parts:
+            with suppress(Exception):  # without a database they run out
+                leases.release(clock.now())
+
+    def _open(self, connection: Connection) -> Any:
+        channel = connection.channel()
+        channel.auto_decode = False  # the producer must not choose how we decode
+        channel.basic_qos(0, self.prefetch, False)
+        return channel
+
+    def _subscribe(self, channel: Any, queues: Sequence[str]) -> None:
+        for queue in queues:
+            channel.basic_consume(queue, callback=self._collect)
+        for queue, process in self._own.items():
+            channel.basic_consume(queue, callback=process)
+
+    def _has_changed(
+        self, connection: Connection, channel: Any, layout: Layout, queues: Sequence[str]
+    ) -> bool:
+        """Whether other queues are to be consumed now. Deletes an old one that is drained."""
+        if not layout.old:
+            return not topology.is_current(channel, layout)
+        drained = [each for each in queues if topology.is_drained(channel, each, layout)]
+        if not drained:
+            return self._layout(connection) != layout
+        channel.close()
+        for queue in drained:
+            if topology.delete_if_abandoned(connection.default_channel, queue):
+                _LOG.info("queue.deleted", queue=queue)
+        return True
+
+    def _collect(self, message: Any) -> None:
+        self._held.append(message)
+        self._bytes += len(message.body)
+
+    def _gather(self, connection: Connection) -> list[Any]:
+        """Wait a second for a message, and shortly for those that follow it."""
+        if not self._held:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=1)
+        deadline = time.monotonic() + self.batch_seconds
         with suppress(TimeoutError):
-            connection.drain_events(timeout=1)
+            while self._held and len(self._held) < self.batch and self._bytes < self.batch_bytes:
+                connection.drain_events(timeout=max(deadline - time.monotonic(), 0.0001))
+        messages, self._held, self._bytes = self._held, [], 0
+        return messages
+
+    def _apply(self, connection: Connection, messages: Sequence[Any]) -> None:
+        """Apply the messages in their order: together, or else one by one."""
+        if len(messages) > 1 and self.inbox.receive_together(list(map(_delivery, messages))):
+            failpoints.hit("consumer.before_ack")
+            messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
+            return
+        for message in messages:
+            connection.heartbeat_check()
+            self._process(message)
 
     def _process(self, message: Any) -> None:
-        self._receive(
-            _body(message), published_by=_user(message), redelivered=_is_redelivered(message)
-        )
+        raw, published_by, redelivered = _delivery(message)
+        self.inbox.receive(raw, published_by=published_by, redelivered=redelivered)
         failpoints.hit("consumer.before_ack")
         message.channel.basic_ack(message.delivery_tag)
 
     def _process_dead(self, message: Any) -> None:
         """What the broker stopped delivering becomes a dead letter like any other."""
-        self._receive(
+        self.inbox.receive(
             _body(message), published_by=_user(message), gave_up=_reason_of_death(message)
         )
         message.channel.basic_ack(message.delivery_tag)
 
 
 class RabbitBatchConsumer(RabbitConsumer):
-    """Consumes the queue of one type in batches: up to ``BATCH`` messages or ``BATCH_BYTES``, or
-    what arrives within ``BATCH_SECONDS`` of the first."""
+    """Consumes the queue of one type in batches. Each process does, for order does not matter."""
 
-    prefetch, heartbeat = 2 * BATCH, broker.BATCH_HEARTBEAT
+    prefetch, heartbeat = 1000, broker.BATCH_HEARTBEAT
+    batch, batch_seconds = 500, 0.005
+    kind = "batches"
 
     def __init__(self, url: str, service: str, batches: Batches) -> None:
-        super().__init__(url, service, batches.inbox.receive, batches.inbox.database.check)
+        super().__init__(url, service, batches.inbox)
         self._batches = batches
-        self._held: list[Any] = []
-        self._bytes = 0
-        self._queues = {broker.batch_queue(service, batches.kind.TYPE): self._collect}
+        self._own = {topology.batch_queue(service, batches.kind.TYPE): self._collect}
 
-    def _collect(self, message: Any) -> None:
-        self._held.append(message)
-        self._bytes += len(message.body)
+    def _layout(self, connection: Connection) -> Layout:
+        return topology.batch_layout(connection, self.service, self._batches.kind.TYPE)
 
-    def _drain(self, connection: Connection) -> None:
-        self._held, self._bytes = [], 0
-        super()._drain(connection)
-        deadline = time.monotonic() + BATCH_SECONDS
-        with suppress(TimeoutError):
-            while self._held and len(self._held) < BATCH and self._bytes < BATCH_BYTES:
-                connection.drain_events(timeout=max(deadline - time.monotonic(), 0.0001))
-        if self._held:
-            self._apply(connection)
-
-    def _apply(self, connection: Connection) -> None:
-        held = self._held
-        deliveries = [
-            Delivery(_body(message), _user(message), _is_redelivered(message)) for message in held
-        ]
-        irregular = self._batches.receive(deliveries)
+    def _apply(self, connection: Connection, messages: Sequence[Any]) -> None:
+        irregular = self._batches.receive(list(map(_delivery, messages)))
         failpoints.hit("batch.before_ack")
         if not irregular:
-            held[-1].channel.basic_ack(held[-1].delivery_tag, multiple=True)
+            messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
             return
-        for position, message in enumerate(held):
+        for position, message in enumerate(messages):
             if position not in irregular:
                 message.channel.basic_ack(message.delivery_tag)
         for position in irregular:
             connection.heartbeat_check()
-            self._process(held[position])
+            self._process(messages[position])
 
 
-def _is_redelivered(message: Any) -> bool:
-    return bool(message.delivery_info["redelivered"])
+def _delivery(message: Any) -> Delivery:
+    return Delivery(_body(message), _user(message), bool(message.delivery_info["redelivered"]))
 
 
 def _user(message: Any) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import marshmallow
 from cloudevents.core.formats.json import JSONFormat
@@ -42,6 +43,15 @@ class Undeliverable(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+class Delivery(NamedTuple):
+    """A message as the broker delivered it. ``published_by``: the user who published it, as the
+    broker authenticated it; ``redelivered``: whether it was delivered before."""
+
+    raw: bytes
+    published_by: str
+    redelivered: bool = False
 
 
 @dataclass(frozen=True)

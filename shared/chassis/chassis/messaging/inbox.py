@@ -7,7 +7,7 @@ delivered when it returns.
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -18,8 +18,16 @@ from chassis.db import health, upserts
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
-from chassis.messaging import dead_letters, listeners, waiting
-from chassis.messaging.envelope import MAX_SIZE, Decoded, Envelope, Undeliverable, decode
+from chassis.messaging import dead_letters, inbox_batches, listeners, waiting
+from chassis.messaging.envelope import (
+    MAX_SIZE,
+    Decoded,
+    Delivery,
+    Envelope,
+    Undeliverable,
+    decode,
+)
+from chassis.messaging.inbox_batches import Irregular, Received
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, Redelivery, StreamPosition
 from chassis.messaging.listeners import Listener, Listeners
 from chassis.messaging.waiting import RETRY_AFTER
@@ -89,6 +97,32 @@ class Inbox:
             self._dead_letter(raw, problem, published_by)
         finally:
             structlog.contextvars.unbind_contextvars("message_id", "message")
+
+    def receive_together(self, deliveries: Sequence[Delivery]) -> bool:
+        """Apply the messages in this order in one transaction. False if one of them has to be
+        received on its own, for whatever reason; nothing was done then.
+
+        Raises an error of SQLAlchemy if the database is unavailable; none then counts as
+        delivered."""
+        if any(delivery.redelivered for delivery in deliveries):
+            return False
+        try:
+            messages = [
+                Received(decode(raw, published_by, self.listeners), raw)
+                for raw, published_by, _ in deliveries
+            ]
+            with self.database.transaction() as session:
+                inbox_batches.apply(session, messages, self.listeners)
+                write_collected(session)
+                failpoints.hit("consumer.before_commit")
+        except (Undeliverable, Irregular):
+            return False
+        except Exception as problem:
+            if health.is_unavailable(problem):
+                raise
+            _LOG.info("messages.separated", error=type(problem).__name__, count=len(deliveries))
+            return False
+        return True
 
     def retry_due(self, now: datetime, limit: int = 100) -> int:
         """Retry the messages that are due. Returns how many were tried."""
@@ -164,7 +198,7 @@ class Inbox:
             _LOG.info("message.repeated")
             return
         if ordered and not redriven and waiting.is_behind(session, envelope):
-            waiting.add_behind(session, decoded, raw)
+            waiting.add_behind(session, [(decoded, raw)])
             session.delete(session.get_one(InboxRow, envelope.id))
             return
         if ordered and not _advance(session, envelope) and not redriven:

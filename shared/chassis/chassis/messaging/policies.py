@@ -29,12 +29,14 @@ PRIORITY = 10
 class BrokerSettings:
     """How the topology step reaches the broker.
 
-    ``broker_admin_url``: its administrator; ``broker_management_url``: its management API,
+    ``broker_admin_url``: its administrator; ``inbox_queues``: the number of queues of the service's
+    inbox; ``broker_management_url``: its management API,
     ``http(s)://host:port``, where the same login is used; ``broker_policy_set``: the operator has
     set the policy; ``tls_authorities``: the file with the authorities that certify the management
     API, for https."""
 
     broker_admin_url: Secret
+    inbox_queues: int = 8
     broker_management_url: str = ""
     broker_policy_set: bool = False
     tls_authorities: str = ""

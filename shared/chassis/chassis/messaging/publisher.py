@@ -8,7 +8,7 @@ from amqp import Message as AmqpMessage
 from contracts import by_type
 from kombu.connection import Connection
 
-from chassis.messaging import broker
+from chassis.messaging import broker, topology
 from chassis.messaging.relay import OutgoingMessage, PublishResult
 from chassis.runtime import failpoints
 
@@ -87,6 +87,7 @@ class RabbitBus:
             app_id=self.service,
             user_id=self._connection.userid,  # type: ignore[union-attr]
             timestamp=int(outgoing.occurred_at.timestamp()),
+            application_headers={topology.HASHED: outgoing.aggregate},
         )
         self._tag += 1
         self._unconfirmed[self._tag] = outgoing.id

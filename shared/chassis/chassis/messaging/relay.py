@@ -33,6 +33,7 @@ class OutgoingMessage:
     """A message ready to be sent."""
 
     id: str
+    aggregate: str
     type: str
     body: bytes
     occurred_at: datetime
@@ -56,7 +57,7 @@ class Bus(Protocol):
         ...
 
 
-def _unsent() -> Select[str, str, bytes, datetime, str | None]:
+def _unsent() -> Select[str, str, str, bytes, datetime, str | None]:
     # Uncorrelated subqueries, which run once and not for each row: after an outage of the bus
     # there may be many rows of one aggregate.
     stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
@@ -71,6 +72,7 @@ def _unsent() -> Select[str, str, bytes, datetime, str | None]:
     return (
         select(
             OutboxRow.id,
+            OutboxRow.aggregate,
             OutboxRow.type,
             OutboxRow.body,
             OutboxRow.occurred_at,

@@ -3,10 +3,12 @@ behind them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, select
+from sqlalchemy import Row, Select, bindparam, delete, func, select
 from sqlalchemy.orm import Session, aliased
 
+from chassis.db import upserts
 from chassis.messaging import dead_letters
 from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, writable
 from chassis.messaging.inbox_models import WaitingMessage
@@ -52,11 +54,31 @@ def is_behind(session: Session, envelope: Envelope) -> bool:
     return session.execute(earlier.limit(1)).first() is not None
 
 
-def add_behind(session: Session, decoded: Decoded, raw: bytes) -> None:
-    """Let the message wait behind an earlier one of its stream."""
-    if session.get(WaitingMessage, decoded.envelope.id) is None:
-        due = decoded.envelope.now
-        session.add(_row(decoded, raw, due, attempts=0, error="behind an earlier message"))
+def first_versions(session: Session, envelopes: Sequence[Envelope]) -> dict[tuple[str, str], int]:
+    """Of the streams of these messages in which any waits, source and aggregate, each with the
+    version of the first one that does."""
+    query = (
+        select(WaitingMessage.source, WaitingMessage.aggregate, func.min(WaitingMessage.version))
+        .where(
+            WaitingMessage.source.in_({envelope.source for envelope in envelopes}),
+            WaitingMessage.aggregate.in_({envelope.aggregate for envelope in envelopes}),
+        )
+        .group_by(WaitingMessage.source, WaitingMessage.aggregate)
+    )
+    return {(source, aggregate): first for source, aggregate, first in session.execute(query)}
+
+
+def add_behind(session: Session, messages: Sequence[tuple[Decoded, bytes]]) -> None:
+    """Let the messages, each with its bytes, wait behind an earlier one of their stream."""
+    if not messages:
+        return
+    error = "behind an earlier message"
+    rows = [
+        _values(decoded, raw, decoded.envelope.now, attempts=0, error=error)
+        for decoded, raw in messages
+    ]
+    insert = upserts.insert(session, WaitingMessage).on_conflict_do_nothing()
+    session.connection().execute(insert, rows)
 
 
 def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> None:
@@ -64,7 +86,8 @@ def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> No
     now = decoded.envelope.now
     row = session.get(WaitingMessage, decoded.envelope.id)
     if row is None:
-        session.add(_row(decoded, raw, now + RETRY_AFTER[0], attempts=1, error=error))
+        values = _values(decoded, raw, now + RETRY_AFTER[0], attempts=1, error=error)
+        session.add(WaitingMessage(**values))
     elif row.attempts < len(RETRY_AFTER):
         row.due_at = now + RETRY_AFTER[row.attempts]
         row.attempts += 1
@@ -86,7 +109,7 @@ def add_delayed(session: Session, decoded: Decoded, raw: bytes, error: str) -> N
     due_at = decoded.envelope.now + RETRY_AFTER[0]
     row = session.get(WaitingMessage, decoded.envelope.id)
     if row is None:
-        session.add(_row(decoded, raw, due_at, attempts=0, error=error))
+        session.add(WaitingMessage(**_values(decoded, raw, due_at, attempts=0, error=error)))
     else:
         row.due_at, row.error = due_at, writable(error)
 
@@ -109,18 +132,18 @@ def remove(session: Session, message_id: str) -> str | None:
     return source and source.removeprefix("/")
 
 
-def _row(
+def _values(
     decoded: Decoded, raw: bytes, due_at: datetime, *, attempts: int, error: str
-) -> WaitingMessage:
+) -> dict[str, Any]:
     envelope = decoded.envelope
-    return WaitingMessage(
-        id=envelope.id,
-        source=envelope.source,
-        aggregate=envelope.aggregate,
-        version=envelope.version,
-        type=envelope.type,
-        body=raw,
-        attempts=attempts,
-        due_at=due_at,
-        error=writable(error),
-    )
+    return {
+        "id": envelope.id,
+        "source": envelope.source,
+        "aggregate": envelope.aggregate,
+        "version": envelope.version,
+        "type": envelope.type,
+        "body": raw,
+        "attempts": attempts,
+        "due_at": due_at,
+        "error": writable(error),
+    }

@@ -28,21 +28,22 @@ def topology(service: Service) -> None:
 
     settings = load(policies.BrokerSettings)
     policies.keep_all_messages(service.name, settings)
-    declare_topology(service, settings.broker_admin_url)
+    declare_topology(service, settings.broker_admin_url, size=settings.inbox_queues)
 
 
-def declare_topology(service: Service, url: str) -> None:
+def declare_topology(service: Service, url: str, *, size: int = 8) -> None:
     """Declare exchange, queues and bindings of the service. ``url``: the broker, as its
-    administrator."""
-    from chassis.messaging import broker
+    administrator; ``size``: the number of queues of its inbox. Raises Misconfigured."""
+    from chassis.messaging import topology
 
     producers = {kind.producer() for kind in every_message()}
-    broker.declare(
+    topology.declare(
         url,
         service.name,
         sorted(producers),
         [kind.TYPE for kind in service.listeners if kind not in service.batches],
         [kind.TYPE for kind in service.batches],
+        size=size,
     )
 
 

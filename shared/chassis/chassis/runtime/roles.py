@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis.db.database import Database
 from chassis.http.client import Transport
@@ -17,6 +17,9 @@ from chassis.runtime import health, log, notifications, tick
 from chassis.runtime.readiness import Check, Readiness, kept
 from chassis.runtime.service import Service
 from chassis.runtime.settings import load
+
+if TYPE_CHECKING:
+    from chassis.messaging.consumers import RabbitConsumer
 
 _CONNECTIONS = 6
 # For how long it counts that the broker could be reached: a new connection costs both sides.
@@ -43,23 +46,25 @@ def listen(service: Service) -> None:
 
     settings, database, stop = _start(service, "listen")
     inbox = Inbox(database, service.listeners)
-    consumer = consumers.RabbitConsumer(
-        settings.broker_url, service.name, inbox.receive, database.check
-    )
+    consumer = consumers.RabbitConsumer(settings.broker_url, service.name, inbox)
     batch_consumers = [
-        threading.Thread(
-            target=_consume_batches,
-            args=(service, Batches(inbox, kind, batch), settings, stop),
-            daemon=True,
+        consumers.RabbitBatchConsumer(
+            settings.broker_url, service.name, Batches(inbox, kind, batch)
         )
         for kind, batch in service.batches.items()
     ]
-    broker = {"broker": kept(consumer.check, _BROKER_SECONDS)}
-    serve_health(settings, {**service.checks(database), **broker})
-    for thread in batch_consumers:
+    checks = dict(service.checks(database))
+    for each in (consumer, *batch_consumers):
+        checks.update(each.checks)
+    serve_health(settings, checks)
+    threads = [
+        threading.Thread(target=_run_to_the_end, args=(each, stop), daemon=True)
+        for each in batch_consumers
+    ]
+    for thread in threads:
         thread.start()
     consumer.run(stop)
-    for thread in batch_consumers:
+    for thread in threads:
         thread.join()
     database.close()
 
@@ -119,14 +124,10 @@ def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]
     return settings, notifications.database(settings.database_url, _CONNECTIONS), stop
 
 
-def _consume_batches(
-    service: Service, batches: Batches, settings: Any, stop: threading.Event
-) -> None:
+def _run_to_the_end(consumer: "RabbitConsumer", stop: threading.Event) -> None:
     """If this consumer ever ends, the whole process stops, to be restarted."""
-    from chassis.messaging import consumers
-
     try:
-        consumers.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
+        consumer.run(stop)
     finally:
         stop.set()
 

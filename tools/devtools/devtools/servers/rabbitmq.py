@@ -25,6 +25,7 @@ SETTINGS = {
 }
 ONE_QUIET_THREAD = "+S 1:1 +SDcpu 1:1 +SDio 1 +A 1 +sbwt none"
 LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
+PLUGINS = "[rabbitmq_consistent_hash_exchange].\n"
 
 
 class RabbitMQ:
@@ -162,7 +163,7 @@ class RabbitMQ:
             "log.file": "false",
         }
         (self.folder / "rabbitmq.conf").write_text(as_configuration(settings))
-        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "enabled_plugins").write_text(PLUGINS)
         (self.folder / "environment.conf").touch()
         (self.folder / "home").mkdir()
         os.chown(self.folder / "home", self._account.pw_uid, self._account.pw_gid)
@@ -194,32 +195,30 @@ class RabbitMQ:
 def definitions(passwords: dict[str, str]) -> dict[str, Any]:
     """The users as the broker imports them.
 
-    Each publishes to the exchange of its name and declares nothing. A service reads its own queues;
-    an external producer reads none.
+    Each publishes to the exchange of its name. A service reads its own queues and deletes those of
+    an earlier layout; an external producer reads none.
     """
+    rights = {name: _rights(name) for name in passwords}
     return {
         "users": [
             {"name": name, "password": password, "tags": ""} for name, password in passwords.items()
         ],
         "permissions": [
-            {
-                "user": name,
-                "vhost": VHOST,
-                "configure": "^$",
-                "write": f"^{name}$",
-                "read": _readable(name),
-            }
-            for name in passwords
+            {"user": name, "vhost": VHOST, "configure": old, "write": f"^{name}$", "read": own}
+            for name, (own, old) in rights.items()
         ],
     }
 
 
-def _readable(name: str) -> str:
+def _rights(name: str) -> tuple[str, str]:
+    """The queues that the user reads, and those that it deletes."""
     if name in OUTSIDERS:
-        return "^$"
+        return "^$", "^$"
     entry = registry.entries().get(name)
-    queues = "|".join(("inbox", "dead", *(entry.queues if entry else ())))
-    return rf"^{name}\.({queues})$"
+    producers = entry.queues if entry else ()
+    old = "|".join(("inbox", r"inbox\.[0-9]+\.[0-9]+", *producers))
+    batches = "".join(rf"|batches\.{producer}" for producer in producers)
+    return rf"^{name}\.({old}|dead{batches})$", rf"^{name}\.({old})$"
 
 
 def as_configuration(settings: dict[str, str]) -> str:
