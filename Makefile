@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-messages bench-reconciliation assets screenshots docs migration processes sbom advisories clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-rest bench-messages bench-reconciliation assets screenshots docs migration processes sbom advisories clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-messages: .venv/.tested ## how fast listeners consume, next to kombu alone
 
 bench-reconciliation: .venv/.tested ## how long a comparison of a hundred thousand organizations takes next to 50 charges a second
 	@exec $(PY) -m tests.bench.reconciliation
+
+bench-rest: .venv/.tested ## what all processes of the distributed mode take while nobody does anything (WORKERS=, DURATION=)
+	@exec $(PY) -m tests.bench.rest
 
 assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)
 	@$(PY) -m clientele assets
