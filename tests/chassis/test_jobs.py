@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from chassis.db import leases
 from chassis.db.database import Database
-from chassis.runtime import clock, failpoints, tick
+from chassis.runtime import clock, failpoints, ids, tick
 from chassis.runtime.service import Job
 
+from tests.chassis.messages import publish_opened
 from tests.waiting import until
 
 
@@ -83,7 +84,7 @@ def test_the_lanes_of_a_frozen_process_are_taken_over(
     frozen.renew(clock.now())
     ran: list[str] = []
     stop = threading.Event()
-    thread = threading.Thread(target=tick.run, args=(Lanes(ran), database, None, stop))
+    thread = threading.Thread(target=tick.Tick(Lanes(ran), database, None).run, args=(stop,))
     thread.start()
     try:
         until(lambda: len(set(ran)) == 2)
@@ -116,3 +117,29 @@ def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
         for stop, thread in zip(stops, threads, strict=True):
             stop.set()
             thread.join()
+
+
+def test_jobs_run_less_often_while_there_is_nothing_to_do_for_long() -> None:
+    now = [0.0]
+    pace = tick.Pace(lambda: now[0])
+    job, exact = Job("thing", 0.5, lambda *_: 0, idle=2), Job("exact", 0.5, lambda *_: 0)
+    assert pace.pause(job, 0.5) == 0.5
+
+    now[0] = tick.ACTIVE + 1
+    assert [pace.pause(job, 0.5), pace.pause(job, 1), pace.pause(job, 2)] == [1, 2, 2]
+    assert pace.pause(exact, 0.5) == 0.5
+
+    pace.note_activity()
+    assert pace.pause(job, 2) == 0.5
+
+
+def test_what_is_published_makes_jobs_run_at_their_own_pace_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(tick.Pace, "note_activity", lambda _: noted.append("active"))
+    tick.Tick(Lanes([]), database, None)
+
+    publish_opened(database, ids.new("org"))
+
+    assert noted == ["active"]

@@ -112,7 +112,7 @@ def reencrypt(database: Database, settings: Any) -> str:
 
 
 JOBS = (
-    Job("send_mails", 0.5, send_mails),
+    Job("send_mails", 0.5, send_mails, idle=2),
     Job("report_failed_attempts", 5, report_failed_attempts),
     Job("delete_expired", 60, delete_expired),
     Job("erase_people", 60, erase_people),

@@ -21,7 +21,9 @@ from chassis.runtime.outages import Outage
 from chassis.runtime.readiness import Check, Progress
 
 BATCH = 200
-POLL = 1.0
+# Seconds between two looks for messages; the latter where the relay is woken for each. It renews
+# the leases, so it is not longer than half of theirs.
+POLL, POLL_WOKEN = 1.0, 2.5
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 LOG_EVERY = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -114,12 +116,14 @@ class _Retries:
 
 
 class Relay:
-    """Sends the outbox, in order per aggregate, each message at least once."""
+    """Sends the outbox, in order per aggregate, each message at least once. ``is_woken``: whether
+    somebody calls ``wake`` for each message."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self.database, self.bus = database, bus
         self.leases = Leases(database, "relay", [str(part) for part in range(PARTITIONS)])
         self._wake = threading.Event()
+        self.is_woken = False
         self._retries = _Retries()
         self._logged: dict[tuple[str, str], datetime] = {}
         self._progress, self._backlog = Progress(), Backlog()
@@ -149,7 +153,7 @@ class Relay:
             self._progress.succeeded()
             backoff.reset()
             if not sent:
-                self._wake.wait(POLL)
+                self._wake.wait(POLL_WOKEN if self.is_woken else POLL)
         self.leases.release(clock.now())
 
     def step(self, now: datetime) -> int:

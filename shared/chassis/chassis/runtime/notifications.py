@@ -42,10 +42,12 @@ def listen(url: str, relay: Relay, stop: threading.Event) -> None:
                 connection.execute(f"LISTEN {_CHANNEL}")
                 outage.over()
                 backoff.reset()
+                relay.is_woken = True
                 while not stop.is_set():
-                    for _ in connection.notifies(timeout=1, stop_after=1):
+                    for _ in connection.notifies(timeout=2, stop_after=1):
                         relay.wake()
         except psycopg.Error as problem:
+            relay.is_woken = False
             outage.failed(problem)
             backoff.wait(stop)
 

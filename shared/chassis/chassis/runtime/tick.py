@@ -14,6 +14,8 @@ from chassis.runtime.service import Job, Service
 
 # Seconds that a turn of a lane may take, and for which a job may fail, before that is reported.
 TURN = 600.0
+# Seconds without anything to do after which jobs run less often, and the longest wait of a lane.
+ACTIVE, _LONGEST = 30.0, 5.0
 _LOG = log.get("tick")
 
 
@@ -33,6 +35,8 @@ class Tick:
         for job in service.all_jobs():
             self._lanes.setdefault(job.lane, []).append(job)
         self._leases = Leases(database, "lanes", list(self._lanes))
+        self._pace = Pace()
+        database.on_publish.append(self._pace.note_activity)
         self._renewal = Progress(now=now)
         self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
 
@@ -72,7 +76,7 @@ class Tick:
                 stop.wait(LENGTH.total_seconds() / 2)
 
     def _run_lane(self, lane: str, jobs: Sequence[Job], stop: threading.Event) -> None:
-        turns = [_Turns(job, self._leases.database, self._settings) for job in jobs]
+        turns = [_Turns(job, self._leases.database, self._settings, self._pace) for job in jobs]
         progress = self._turns[lane]
         while not stop.is_set():
             for each in turns:
@@ -85,30 +89,55 @@ class Tick:
             else:
                 progress.succeeded()
             due = min(each.due for each in turns) - time.monotonic()
-            stop.wait(max(0.0, min(0.5, due)) if held else 0.5)
+            stop.wait(min(max(due, 0.0), _LONGEST) if held else 0.5)
+
+
+class Pace:
+    """How often jobs run that need not run often while the service has nothing to do. It has when
+    it published something, or a job did something, within half a minute."""
+
+    def __init__(self, now: Clock = time.monotonic) -> None:
+        self._now = now
+        self._active = now()
+
+    def note_activity(self) -> None:
+        """The service has something to do."""
+        self._active = self._now()
+
+    def pause(self, job: Job, before: float) -> float:
+        """Seconds until the next turn of a job that did nothing; ``before``: those until this
+        one."""
+        if self._now() - self._active <= ACTIVE:
+            return job.every
+        return min(max(before, job.every) * 2, max(job.idle, job.every))
 
 
 class _Turns:
     """The turns of a job: when the next is due, and the problem of the last."""
 
-    def __init__(self, job: Job, database: Database, settings: object) -> None:
+    def __init__(self, job: Job, database: Database, settings: object, pace: Pace) -> None:
         self._job, self._database, self._settings = job, database, settings
         self.due = 0.0
         self.problem: Exception | None = None
+        self._pace, self._pause = pace, job.every
         self._outage = Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered")
 
     def take_if_due(self) -> None:
         """Run the job unless its next turn is later."""
-        if time.monotonic() < self.due:
+        began = time.monotonic()
+        if began < self.due:
             return
-        self.due = time.monotonic() + self._job.every
         cause.set(f"{self._job.name}:{ids.new('evt')}")
         try:
-            if self._job.run(self._database, clock.now(), self._settings):
-                self.due = 0.0
+            did = self._job.run(self._database, clock.now(), self._settings)
         except Exception as problem:
+            self.due = began + self._job.every
             self.problem = NotReady(f"{self._job.name} failed: {name_of(problem)}")
             self._outage.failed(problem)
-        else:
-            self.problem = None
-            self._outage.over()
+            return
+        if did:
+            self._pace.note_activity()
+        self._pause = self._pace.pause(self._job, self._pause)
+        self.due = 0.0 if did else began + self._pause
+        self.problem = None
+        self._outage.over()
