@@ -15,6 +15,7 @@ from typing import Any
 from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime.service import Service
+from sqlalchemy import event
 
 from tests.prepared_steps import PostgresDatabase
 
@@ -119,3 +120,18 @@ def migrated(
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that the database executes meanwhile."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)

@@ -15,6 +15,7 @@ from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.http.client import ServiceResponse
 from chassis.messaging import outbox
+from chassis.messaging.envelope import Delivery
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.outbox import OutboxRow
 from chassis.runtime import ids
@@ -99,14 +100,19 @@ class World:
 
     def consume(self, message: Message) -> None:
         """Another service publishes this."""
+        raw, published_by, _ = self.delivery(message)
+        self.inbox.receive(raw, published_by=published_by)
+        assert self.inbox.dead_letters() == []
+
+    def delivery(self, message: Message) -> Delivery:
+        """A message of another service, as the broker delivers it."""
         with self.database.transaction() as session:
             message_id = outbox.publish(session, message)
             write_collected(session)
             row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
             body = row.body
             session.delete(row)
-        self.inbox.receive(body, published_by=message.producer())
-        assert self.inbox.dead_letters() == []
+        return Delivery(body, message.producer())
 
     def published(self, *kinds: type[Message]) -> list[Any]:
         """The messages of these kinds that org has published, in order."""

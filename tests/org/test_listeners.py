@@ -10,6 +10,7 @@ from org.models import TrailEntry
 from org.values import NEVER_EMPTY
 from sqlalchemy import select
 
+from tests.databases import counted
 from tests.org.conftest import NOON, World, balance, owner
 
 pytestmark = pytest.mark.both_databases
@@ -42,6 +43,50 @@ def test_older_figures_never_replace_newer_ones(world: World, seconds: int, expe
     )
 
     assert listed(world, customer)["usable_credits"] == expected
+
+
+def test_figures_and_audit_of_many_organizations_take_few_statements(world: World) -> None:
+    customers = [world.active() for _ in range(12)]
+
+    def messages(count: int, usable: str) -> list[Message]:
+        return [
+            message
+            for customer in customers[:count]
+            for message in (
+                balance(customer, world.provider, usable=usable, as_of=NOON),
+                audit_row(customer),
+                audit_row(customer),
+            )
+        ]
+
+    counts = []
+    for count, usable in ((2, "1.00"), (12, "2.00")):
+        deliveries = [world.delivery(message) for message in messages(count, usable)]
+        with counted(world.database) as seen:
+            assert world.inbox.receive_together(deliveries)
+        counts.append(len(seen))
+
+    assert counts[1] <= counts[0] + 2
+    assert counts[1] < 20
+    assert {listed(world, customer)["usable_credits"] for customer in customers} == {"2.00"}
+    with world.database.reading() as session:
+        entries = list(session.scalars(select(TrailEntry).where(TrailEntry.service == "billing")))
+    assert len(entries) == 28
+
+
+def audit_row(customer: str) -> billing.AuditRecorded:
+    return billing.AuditRecorded(
+        organization_id=customer,
+        provider_id=ids.new("org"),
+        entry_id=ids.new("evt"),
+        at="2026-03-01T12:00:00.000000Z",
+        action="charge.created",
+        outcome="ok",
+        actor={"kind": "member", "id": ids.new("idn"), "label": "Olga"},
+        target={"type": "organization", "id": customer, "label": "Acme"},
+        changes=[],
+        hash="0" * 64,
+    )
 
 
 def test_credits_that_never_run_out_sort_last_and_show_null(world: World) -> None:
