@@ -72,6 +72,14 @@ def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
     assert f"https://app.example/verify/{'T' * 43}\n" in files[0].read_text()
 
 
+@pytest.mark.parametrize("purpose", ["sessions_ended", "ownership_given", "reset_mfa"])
+def test_a_name_that_ends_with_a_period_gets_no_second_one(purpose):
+    details = {"by": "Ann", "other": "Bob"}
+    mail = _mail(purpose=purpose, organization="Acme (Pte.) Ltd.", details=details)
+    text = clients.compose(mail, public_url="https://a.example", sender="a@b.example").get_content()
+    assert "Acme (Pte.) Ltd." in text and ".." not in text
+
+
 def test_names_cannot_inject_headers():
     message = clients.compose(
         _mail(organization="Evil\r\nBcc: all@service.example"),

@@ -1,4 +1,4 @@
-"""A customer whose people are looked after, and what the tests of their pages share."""
+"""A customer, and what the tests of pages about its people share."""
 
 import pyotp
 import pytest

@@ -89,10 +89,10 @@ ACTIONS = (
         "member.reset_mfa",
         "Reset one-time codes for",
         "For somebody who has lost their authenticator and their recovery codes. Make sure first "
-        "that the request is really theirs. Someone who belongs to no other organization is signed "
-        "out everywhere, and signs in without a code from now on. Everyone else gets a link by "
-        "email, and the codes are turned off once they have entered their password there. So do "
-        "the owner and the admins of a customer that manages itself, if its provider resets them.",
+        "that the request is really theirs. If they belong to no other organization, they are "
+        "signed out everywhere and sign in without a code from now on. Otherwise they get a link "
+        "by email, by which they turn the codes off with their password. So do the owner and the "
+        "admins of a customer that manages itself, if its provider resets their codes.",
         "Reset codes",
         "got an email. If it has a link, their one-time codes are turned off once they use it; "
         "otherwise they are off now.",

@@ -87,7 +87,7 @@ def allowed_operations(
     operations = {"ownership.transfer"} if transfers and obstacle(member) == "" else set()
     # Those who may do this at all may do it to admins.
     if member["verified"] and not is_own and rank(member) in reached | {"admin"}:
-        operations |= {"member.end_sessions"}
+        operations |= _where("member.end_sessions", member["status"] == "active")
         operations |= _where("member.reset_mfa", bool(member["mfa"]))
     if rank(member) not in reached:
         return frozenset(operations)

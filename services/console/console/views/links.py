@@ -75,7 +75,7 @@ USES = {
         "Turn off one-time codes",
         "Someone told {organization} that you have lost your authenticator. If it was you, enter "
         "your password to sign in without one-time codes from now on. All your sessions end, on "
-        "every device. If it was not you, close this page and tell the owner of {organization}.",
+        "every device. If it was not you, close this page and tell its owner.",
         "Turn off",
         "One-time codes are off",
         "All your sessions have ended. Sign in with your password, and turn one-time codes on "

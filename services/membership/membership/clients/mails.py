@@ -39,6 +39,8 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
     message["Message-ID"] = make_msgid(domain="clientele.invalid")
     message["Auto-Submitted"] = "auto-generated"
     text = TEXTS[texts].format(**values)
+    if (name := values["organization"]).endswith("."):  # no second one at the end of a sentence
+        text = text.replace(f"{name}.", name)
     # No quoted-printable, so that links stay whole in the source.
     message.set_content(text, cte="7bit" if text.isascii() else "8bit")
     return message
