@@ -207,13 +207,13 @@ def _queue_exists(connection: Connection, name: str) -> bool:
 
 def _succeeds(connection: Connection, call: Callable[[Any], object]) -> bool:
     """Whether it does, on a channel of its own, because the broker closes one on which it does
-    not."""
-    channel = connection.channel()
-    try:
-        call(channel)
-    except NotFound:
-        return False
-    channel.close()
+    not. The client opens that one again, so it counts towards the broker's channel_max until it is
+    closed here."""
+    with connection.channel() as channel:
+        try:
+            call(channel)
+        except NotFound:
+            return False
     return True
 
 

@@ -20,6 +20,7 @@ VHOST = "clientele"
 ADMIN = "admin"
 SETTINGS = {
     "heartbeat": "30",
+    "channel_max": "16",
     "consumer_timeout": "300000",
     "max_message_size": "1048576",
 }
