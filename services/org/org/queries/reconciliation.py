@@ -21,6 +21,7 @@ from org.values import comparison
 
 CHECK_AGAIN_AFTER = timedelta(minutes=10)
 _MAX_CHECKS = 100
+_CURRENT = {"populate_existing": True}
 
 
 def own_states(session: Session, *, after: str | None, limit: int) -> comparison.Page:
@@ -43,13 +44,12 @@ def own_states(session: Session, *, after: str | None, limit: int) -> comparison
 
 def own_state(session: Session, organization_id: str) -> comparison.OwnState | None:
     """What org believes of this organization, which is locked; None if there is none."""
-    organization = session.scalars(
-        select(Organization).where(Organization.id == organization_id).with_for_update()
-    ).one_or_none()
+    query = select(Organization).where(Organization.id == organization_id).with_for_update()
+    organization = session.scalars(query, execution_options=_CURRENT).one_or_none()
     if organization is None:
         return None
-    in_saga = bool(in_sagas(session, [organization_id]))
-    return _own_state(organization, in_saga, session.get(ProviderSettings, organization_id))
+    settings = session.get(ProviderSettings, organization_id, execution_options=_CURRENT)
+    return _own_state(organization, bool(in_sagas(session, [organization_id])), settings)
 
 
 def in_sagas(session: Session, organization_ids: Collection[str]) -> set[str]:
