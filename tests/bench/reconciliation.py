@@ -192,6 +192,7 @@ def _fill(system: System, like: str) -> str:
                 "like": str(ids.to_uuid("org", like)),
             }
             with database.transaction() as session:
+                session.execute(text("SET LOCAL statement_timeout = 0"))
                 session.execute(statement, values)
         database.close()
     sealed = new[CUSTOMERS // 2][0]
