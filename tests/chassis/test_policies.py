@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis.messaging import broker
+from chassis.messaging import broker, topology
 from chassis.runtime import cli
 from devtools.ports import free_port
 from org.app import SERVICE
@@ -108,7 +108,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Any:
             "connect",
             lambda *_, **__: nullcontext(SimpleNamespace(connection=connection)),
         )
-        monkeypatch.setattr(broker, "declare", lambda url, *_, **__: declared.append(url))
+        monkeypatch.setattr(topology, "declare", lambda url, *_, **__: declared.append(url))
         monkeypatch.setenv(
             "BROKER_ADMIN_URL", "amqp://admin:pa%2Fss@broker:5672/clientele;amqp://b:c@second/x"
         )
