@@ -8,6 +8,7 @@ run out.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, delete, false, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -63,24 +64,41 @@ class Leases:
 
     def renew(self, now: datetime) -> None:
         """Prolong the leases, up to a fair share; give away what is more, take what is free."""
-        fences: dict[str, int] = {}
         with self.database.transaction() as session:
             self._sign_in(session, now)
-            rows = select(Lease).where(Lease.kind == self.kind).order_by(Lease.part)
-            leases = [
-                lease
-                for lease in session.scalars(rows.with_for_update())
-                if lease.part in self.parts and (lease.holder == self.holder or lease.until <= now)
+            every = select(Lease.part, Lease.holder, Lease.fence, Lease.until)
+            rows = session.execute(
+                every.where(Lease.kind == self.kind).order_by(Lease.part).with_for_update()
+            )
+            open_to_us = [
+                row
+                for row in rows
+                if row.part in self.parts and (row.holder == self.holder or row.until <= now)
             ]
+            own = [row for row in open_to_us if row.holder == self.holder]
+            free = [row for row in open_to_us if row.holder != self.holder]
             share = self._share(session, now)
-            for lease in sorted(leases, key=lambda lease: lease.holder != self.holder):
-                if len(fences) < share:
-                    lease.fence += lease.holder != self.holder
-                    lease.holder, lease.until = self.holder, now + LENGTH
-                    fences[lease.part] = lease.fence
-                elif lease.holder == self.holder:
-                    lease.until = min(lease.until, now)
-        self._fences, self._until = fences, now + LENGTH
+            kept, excess = own[:share], own[share:]
+            taken = free[: share - len(kept)]
+            until = now + LENGTH
+            self._change(session, [row.part for row in kept], until=until)
+            self._change(session, [row.part for row in excess if row.until > now], until=now)
+            self._change(
+                session,
+                [row.part for row in taken],
+                holder=self.holder,
+                until=until,
+                fence=Lease.fence + 1,
+            )
+        self._fences = {row.part: row.fence for row in kept}
+        self._fences |= {row.part: row.fence + 1 for row in taken}
+        self._until = now + LENGTH
+
+    def _change(self, session: Session, parts: Sequence[str], **values: Any) -> None:
+        # All in one statement: leases are renewed all the time, most often without any change.
+        if parts:
+            chosen = (Lease.kind == self.kind, Lease.part.in_(parts))
+            session.execute(update(Lease).where(*chosen).values(**values))
 
     def release(self, now: datetime) -> None:
         """Give all parts away, for others to take at once."""
@@ -121,7 +139,8 @@ class Leases:
     def _share(self, session: Session, now: datetime) -> int:
         """How many parts this process may hold: the parts are dealt out in the order of the
         holders' names."""
-        everyone = select(LeaseHolder).where(LeaseHolder.kind == self.kind)
-        alive = sorted(row.holder for row in session.scalars(everyone) if row.until > now)
+        everyone = select(LeaseHolder.holder, LeaseHolder.until)
+        rows = session.execute(everyone.where(LeaseHolder.kind == self.kind))
+        alive = sorted(row.holder for row in rows if row.until > now)
         least, more = divmod(len(self.parts), len(alive))
         return least + (alive.index(self.holder) < more)
