@@ -1,5 +1,6 @@
 """Several messages in one transaction, or else one by one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,13 @@ from chassis.db.database import Database
 from chassis.messaging import outbox
 from chassis.messaging.envelope import Delivery
 from chassis.messaging.inbox import Inbox
-from chassis.messaging.inbox_models import DeadLetter, InboxRow, StreamPosition, WaitingMessage
+from chassis.messaging.inbox_models import (
+    DeadLetter,
+    InboxRow,
+    Redelivery,
+    StreamPosition,
+    WaitingMessage,
+)
 from chassis.messaging.listeners import Group, GroupListener
 from chassis.messaging.outbox import OutboxRow
 from chassis.runtime import ids
@@ -16,7 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from tests.chassis.failing import FailingListener, inbox_with, later, retry_until_done
-from tests.chassis.messages import effects, note, opened, raw, receive, rows
+from tests.chassis.messages import effects, event_of, note, opened, raw, receive, rows
 from tests.databases import counted
 
 pytestmark = pytest.mark.both_databases
@@ -31,12 +38,13 @@ def test_messages_are_applied_in_their_order_and_once(database: Database) -> Non
     batch = deliveries(raw(one, 1), raw(two, 1), raw(one, 2), raw(two, 5))
 
     assert inbox.receive_together(batch)
-    assert not inbox.receive_together(batch)
+    assert inbox.receive_together(batch)
+    assert inbox.receive_together([*batch, *deliveries(raw(two, 6))])
 
-    assert effects(database) == [f"{one} 1", f"{two} 1", f"{one} 2", f"{two} 5"]
-    assert len(rows(database, InboxRow)) == 4
+    assert effects(database) == [f"{one} 1", f"{two} 1", f"{one} 2", f"{two} 5", f"{two} 6"]
+    assert len(rows(database, InboxRow)) == 5
     positions = {(row.aggregate, row.version) for row in rows(database, StreamPosition)}
-    assert positions == {(one, 2), (two, 5)}
+    assert positions == {(one, 2), (two, 6)}
 
 
 def test_the_number_of_statements_does_not_grow_with_the_batch(database: Database) -> None:
@@ -127,11 +135,32 @@ def test_one_irregular_message_leaves_the_batch_to_be_received_one_by_one(
     assert len(rows(database, DeadLetter)) == 1
 
 
-def test_redelivered_messages_are_received_one_by_one_to_be_counted(database: Database) -> None:
-    inbox = inbox_with(database)
+def test_redelivered_messages_are_noted_and_applied_alone_if_it_happens_again(
+    database: Database,
+) -> None:
+    one, two = ids.new("org"), ids.new("org")
+    inbox, batch = inbox_with(database), deliveries(raw(one), raw(two), redelivered=True)
+    fails = inbox_with(database, FailingListener(one, two))
 
-    assert not inbox.receive_together(deliveries(raw(ids.new("org")), redelivered=True))
+    assert not fails.receive_together(batch)
+    assert not inbox.receive_together(batch)
     assert effects(database) == []
+    for delivery in batch:
+        receive(inbox, delivery.raw, redelivered=True)
+
+    assert effects(database) == [f"{one} 1", f"{two} 1"]
+    assert [row.times for row in rows(database, Redelivery)] == [2, 2]
+    assert inbox.receive_together(deliveries(raw(one, 2), raw(two, 2), redelivered=True))
+    assert effects(database) == [f"{one} 1", f"{two} 1", f"{one} 2", f"{two} 2"]
+
+
+def test_the_same_id_with_another_body_is_irregular(database: Database) -> None:
+    inbox, one = inbox_with(database), ids.new("org")
+    event = event_of(one)
+    receive(inbox, json.dumps(event).encode())
+    other = json.dumps(event | {"time": "2026-03-02T12:00:00Z"}).encode()
+
+    assert not inbox.receive_together(deliveries(other, raw(ids.new("org"))))
 
 
 def test_a_message_twice_in_a_batch_is_applied_once(database: Database) -> None:

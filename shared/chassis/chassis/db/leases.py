@@ -44,8 +44,10 @@ class Lease(Base):
 class Leases:
     """The leases of one process on a kind of work."""
 
-    def __init__(self, database: Database, kind: str, parts: Sequence[str]) -> None:
-        self.database, self.kind, self.parts = database, kind, sorted(parts)
+    def __init__(
+        self, database: Database, kind: str, parts: Sequence[str], length: timedelta = LENGTH
+    ) -> None:
+        self.database, self.kind, self.parts, self.length = database, kind, sorted(parts), length
         self.holder = ids.new("rly")
         self._fences: dict[str, int] = {}
         self._until: datetime | None = None
@@ -53,7 +55,7 @@ class Leases:
     def held(self, now: datetime) -> Mapping[str, int]:
         """The parts that this process holds, each with its fence. Renews the leases when half of
         their time is over."""
-        if self._until is None or now > self._until - LENGTH / 2:
+        if self._until is None or now > self._until - self.length / 2:
             self.renew(now)
         return self._fences
 
@@ -80,7 +82,7 @@ class Leases:
             share = self._share(session, now)
             kept, excess = own[:share], own[share:]
             taken = free[: share - len(kept)]
-            until = now + LENGTH
+            until = now + self.length
             self._change(session, [row.part for row in kept], until=until)
             self._change(session, [row.part for row in excess if row.until > now], until=now)
             self._change(
@@ -92,7 +94,7 @@ class Leases:
             )
         self._fences = {row.part: row.fence for row in kept}
         self._fences |= {row.part: row.fence + 1 for row in taken}
-        self._until = now + LENGTH
+        self._until = now + self.length
 
     def _change(self, session: Session, parts: Sequence[str], **values: Any) -> None:
         # All in one statement: leases are renewed all the time, most often without any change.
@@ -122,7 +124,7 @@ class Leases:
 
     def _sign_in(self, session: Session, now: datetime) -> None:
         holder = upserts.insert(session, LeaseHolder).values(
-            kind=self.kind, holder=self.holder, until=now + LENGTH
+            kind=self.kind, holder=self.holder, until=now + self.length
         )
         session.execute(
             holder.on_conflict_do_update(
@@ -133,7 +135,7 @@ class Leases:
             free = {"kind": self.kind, "holder": "", "fence": 0, "until": now}
             parts = [{**free, "part": part} for part in self.parts]
             session.execute(upserts.insert(session, Lease).on_conflict_do_nothing(), parts)
-            gone = (LeaseHolder.kind == self.kind, LeaseHolder.until < now - LENGTH)
+            gone = (LeaseHolder.kind == self.kind, LeaseHolder.until < now - self.length)
             session.execute(delete(LeaseHolder).where(*gone))
 
     def _share(self, session: Session, now: datetime) -> int:

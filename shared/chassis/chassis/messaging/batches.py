@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from chassis.db import health
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
+from chassis.messaging import redeliveries
 from chassis.messaging.envelope import Decoded, Delivery, Envelope, Undeliverable, decode
 from chassis.messaging.inbox import Inbox
-from chassis.messaging.inbox_models import InboxRow, Redelivery
+from chassis.messaging.inbox_models import InboxRow
 from chassis.runtime import clock, failpoints, log
 
 _LOG = log.get("batches")
@@ -74,7 +75,8 @@ class Batches:
                 irregular.append(position)
             else:
                 items[item.id] = item
-        for suspect in self._suspects([item.id for item in items.values() if item.redelivered]):
+        redelivered = [item.id for item in items.values() if item.redelivered]
+        for suspect in redeliveries.suspects(self.inbox.database, redelivered):
             irregular.append(items.pop(suspect).position)
         return sorted(irregular + self._apply(list(items.values())))
 
@@ -85,23 +87,6 @@ class Batches:
         except (Undeliverable, Invalid):
             return None
         return _Item(position, delivery.redelivered, decoded, record)
-
-    def _suspects(self, redelivered: list[str]) -> set[str]:
-        """Ids of those that come for the third time or more. A message that comes for the second
-        time may only have shared a batch with one that kills the process; if that happens again,
-        each of them is applied alone."""
-        if not redelivered:
-            return set()
-        with self.inbox.database.transaction() as session:
-            known = select(Redelivery.id).where(Redelivery.id.in_(redelivered))
-            suspects = set(session.scalars(known))
-            now = clock.now()
-            session.add_all(
-                Redelivery(id=message_id, times=1, last_at=now)
-                for message_id in redelivered
-                if message_id not in suspects
-            )
-        return suspects
 
     def _apply(self, items: list[_Item]) -> list[int]:
         """The positions of those that were consumed before, and of those that fail even alone. A

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from kombu.connection import Connection
@@ -22,6 +23,12 @@ from chassis.runtime.readiness import Check, Progress
 STEADY = 60
 # Seconds between looks at whether the layout of the queues is still the same.
 LAYOUT_EVERY = 2.5
+# A process that is stopped for longer loses its queues. Those of one that died are taken over by
+# others at their next renewal, after half of it at most.
+LEASE = timedelta(seconds=8)
+# Seconds. A batch that takes longer is followed by smaller ones: between batches the connection and
+# the leases are kept alive.
+LONG_BATCH = 1.0
 _LOG = log.get("bus")
 
 
@@ -43,6 +50,7 @@ class RabbitConsumer:
         self._progress = Progress()
         self._own = {f"{service}.dead": self._process_dead}
         self._leases: Leases | None = None
+        self._size = self.batch
         self._held: list[Any] = []
         self._bytes = 0
 
@@ -101,7 +109,7 @@ class RabbitConsumer:
         parts = sorted(layout.old or layout.queues)
         if self._leases is None or self._leases.parts != parts:
             self._release()
-            self._leases = Leases(self.inbox.database, self.kind, parts)
+            self._leases = Leases(self.inbox.database, self.kind, parts, LEASE)
         return sorted(self._leases.held(clock.now())) if parts else []
 
     def _release(self) -> None:
@@ -149,20 +157,32 @@ class RabbitConsumer:
                 connection.drain_events(timeout=1)
         deadline = time.monotonic() + self.batch_seconds
         with suppress(TimeoutError):
-            while self._held and len(self._held) < self.batch and self._bytes < self.batch_bytes:
+            while self._held and len(self._held) < self._size and self._bytes < self.batch_bytes:
                 connection.drain_events(timeout=max(deadline - time.monotonic(), 0.0001))
         messages, self._held, self._bytes = self._held, [], 0
         return messages
 
     def _apply(self, connection: Connection, messages: Sequence[Any]) -> None:
         """Apply the messages in their order: together, or else one by one."""
-        if len(messages) > 1 and self.inbox.receive_together(list(map(_delivery, messages))):
-            failpoints.hit("consumer.before_ack")
-            messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
+        if len(messages) > 1 and self._apply_together(messages):
             return
         for message in messages:
             connection.heartbeat_check()
+            if self._leases is not None:
+                self._leases.held(clock.now())
             self._process(message)
+
+    def _apply_together(self, messages: Sequence[Any]) -> bool:
+        began = time.monotonic()
+        if not self.inbox.receive_together(list(map(_delivery, messages))):
+            return False
+        failpoints.hit("consumer.before_ack")
+        messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
+        if time.monotonic() - began > LONG_BATCH:
+            self._size = max(1, len(messages) // 2)
+        else:
+            self._size = min(self.batch, 2 * self._size)
+        return True
 
     def _process(self, message: Any) -> None:
         raw, published_by, redelivered = _delivery(message)

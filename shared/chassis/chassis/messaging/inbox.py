@@ -18,7 +18,7 @@ from chassis.db import health, upserts
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
-from chassis.messaging import dead_letters, inbox_batches, listeners, waiting
+from chassis.messaging import dead_letters, inbox_batches, listeners, redeliveries, waiting
 from chassis.messaging.envelope import (
     MAX_SIZE,
     Decoded,
@@ -104,13 +104,18 @@ class Inbox:
 
         Raises an error of SQLAlchemy if the database is unavailable; none then counts as
         delivered."""
-        if any(delivery.redelivered for delivery in deliveries):
-            return False
         try:
             messages = [
                 Received(decode(raw, published_by, self.listeners), raw)
                 for raw, published_by, _ in deliveries
             ]
+            redelivered = [
+                message.envelope.id
+                for message, delivery in zip(messages, deliveries, strict=True)
+                if delivery.redelivered
+            ]
+            if redeliveries.suspects(self.database, redelivered):
+                return False
             with self.database.transaction() as session:
                 inbox_batches.apply(session, messages, self.listeners)
                 write_collected(session)

@@ -1,14 +1,14 @@
 """Applying several messages of an inbox in one transaction, with few statements for all of them.
 
-Only for messages that are new, of known streams, and do not fail. Otherwise the transaction is
-given up, and each message is applied in one of its own.
+Only for messages that are in order, came once in the batch, and do not fail. Otherwise the
+transaction is given up, and each message is applied in one of its own.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from contracts import Message
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from chassis.db import upserts
@@ -37,19 +37,21 @@ class Irregular(Exception):
 
 
 def apply(session: Session, messages: Sequence[Received], listeners_: Listeners) -> None:
-    """Apply the messages in this order, once each; those behind a waiting one of their stream begin
-    to wait. Raises Irregular, or what a listener raises."""
+    """Apply the messages in this order, once each: those that were applied before are left out,
+    and those behind a waiting one of their stream begin to wait. Raises Irregular, or what a
+    listener raises."""
+    if len({each.envelope.id for each in messages}) < len(messages):
+        raise Irregular("one is twice in the batch")
     if upserts.is_postgresql(session):
         session.execute(_LOCK_TIMEOUT)
-    behind = _behind(session, messages)
-    waiting.add_behind(session, [(each.decoded, each.raw) for each in behind])
-    ids = {each.envelope.id for each in behind}
-    now = [each for each in messages if each.envelope.id not in ids]
-    if not now:
-        return
-    _note(session, now)
-    _advance(session, [each.envelope for each in now if each.decoded.message.ORDERED])
-    _call(session, now, listeners_)
+    new = _note(session, messages)
+    behind = _behind(session, new)
+    _let_wait(session, behind)
+    waits = {each.envelope.id for each in behind}
+    now = [each for each in new if each.envelope.id not in waits]
+    if now:
+        _advance(session, [each.envelope for each in now if each.decoded.message.ORDERED])
+        _call(session, now, listeners_)
 
 
 def _call(session: Session, messages: Sequence[Received], listeners_: Listeners) -> None:
@@ -87,7 +89,15 @@ def _behind(session: Session, messages: Sequence[Received]) -> list[Received]:
     ]
 
 
-def _note(session: Session, messages: Sequence[Received]) -> None:
+def _let_wait(session: Session, messages: Sequence[Received]) -> None:
+    if messages:
+        waiting.add_behind(session, [(each.decoded, each.raw) for each in messages])
+        ids = [each.envelope.id for each in messages]
+        session.execute(delete(InboxRow).where(InboxRow.id.in_(ids)))
+
+
+def _note(session: Session, messages: Sequence[Received]) -> list[Received]:
+    """Those of the messages that were not applied before."""
     insert = upserts.insert(session, InboxRow).on_conflict_do_nothing().returning(InboxRow.id)
     noted = session.connection().execute(
         insert,
@@ -100,8 +110,15 @@ def _note(session: Session, messages: Sequence[Received]) -> None:
             for each in messages
         ],
     )
-    if len(noted.all()) < len(messages):
-        raise Irregular("one came before")
+    new = set(noted.scalars())
+    repeated = {
+        each.envelope.id: each.decoded.digest for each in messages if each.envelope.id not in new
+    }
+    if repeated:
+        known = select(InboxRow.id, InboxRow.digest).where(InboxRow.id.in_(repeated))
+        if {row.id: row.digest for row in session.execute(known)} != repeated:
+            raise Irregular("another message with this id was consumed before")
+    return [each for each in messages if each.envelope.id in new]
 
 
 def _advance(session: Session, envelopes: Sequence[Envelope]) -> None:
