@@ -21,6 +21,7 @@ BROKER = (
 )
 SYSTEMS = (
     "tests/faults/test_deletions_race_charges.py",
+    "tests/faults/test_frozen_listener.py",
     "tests/faults/test_kill_a_web_worker.py",
     "tests/faults/test_kill_during_messaging.py",
     "tests/faults/test_leaked_secrets.py",

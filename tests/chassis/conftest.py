@@ -140,9 +140,13 @@ class Broker:
             assert not thread.is_alive()
 
 
-@pytest.fixture(scope="session")
-def made_broker(rabbitmq: RabbitMQ) -> Broker:
-    return Broker(rabbitmq)
+@pytest.fixture(scope="package")
+def made_broker(rabbitmq: RabbitMQ) -> Iterator[Broker]:
+    broker = Broker(rabbitmq)
+    yield broker
+    with broker.channel() as channel:  # whole systems declare another number of queues
+        channel.exchange_delete("org.inbox.1")
+        channel.queue_delete(INBOX)
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ class UsageBroker:
     def __init__(self, server: RabbitMQ) -> None:
         self.server = server
         self.urls = server.create_service_users("billing", "org", "usage")
-        topology.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE], size=1)
+        topology.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE])
         server.settle()
 
     def depth(self) -> int:
@@ -329,7 +329,7 @@ def test_only_usage_can_publish_usage(
         metering.publish(usage_broker.urls["org"], [raw("a")], user="org")
     with pytest.raises(metering.amqp.PreconditionFailed):
         metering.publish(usage_broker.urls["usage"], [raw("a")], user="org")
-    for queue in (QUEUE, "billing.inbox.1.0"):
+    for queue in (QUEUE, "billing.inbox.8.0"):
         with (
             broker.connect(usage_broker.urls["usage"], "test") as connection,
             pytest.raises(metering.amqp.AccessRefused),

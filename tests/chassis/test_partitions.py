@@ -205,7 +205,7 @@ def test_an_old_queue_is_left_to_the_consumer_of_an_earlier_version(
         partitioned.declare(2)
         partitioned.publish(organization_id, 2)
         with partitioned.consuming(partitioned.consumer()):
-            until(lambda: len(free) == 2)
+            until(lambda: len(free) >= 2)
             assert not any(free)
             assert effects(partitioned.database) == []
             channel.connection.collect()
