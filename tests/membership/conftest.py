@@ -154,8 +154,9 @@ class MembershipService:
 
     def prepared(self, step: Hashable, prepare: Callable[[], S]) -> S:
         """What ``prepare`` prepares and returns, an object with this service as an attribute; taken
-        from a copy where the test has begun with the same steps as one before."""
-        made = self.steps.once(step, prepare)
+        from a copy where the test has begun with the same steps as one before. A step has its name
+        in the module of ``prepare`` only: two of them may use the same word."""
+        made = self.steps.once((prepare.__module__, step), prepare)
         made.service = self
         return made
 

@@ -70,9 +70,13 @@ class World:
         return bool(self.call("POST", "/v1/sessions", body).status_code == 201)
 
 
+def prepared_world(service: MembershipService) -> World:
+    return service.prepared("email changes", lambda: World(service))
+
+
 @pytest.fixture
 def world(service: MembershipService) -> World:
-    return service.prepared("email changes", lambda: World(service))
+    return prepared_world(service)
 
 
 JOINED = {"email": MIA, "pending_email": None, "status": "active", "verified": True}

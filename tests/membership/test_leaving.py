@@ -2,8 +2,9 @@
 
 import pytest
 from membership import models
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
+from tests.databases import counted
 from tests.membership.test_removal import MIA, joined, stored
 from tests.membership.test_security import switch_on
 
@@ -116,11 +117,8 @@ def test_the_list_takes_no_statement_per_member(service, acme):
     members = f"/v1/organizations/{organization_id}/members"
 
     def statements():
-        seen = []
-        listen = lambda *args: seen.append(args[2])
-        event.listen(service.database.engine, "before_cursor_execute", listen)
-        assert service.call("GET", members, token=owner).status_code == 200
-        event.remove(service.database.engine, "before_cursor_execute", listen)
+        with counted(service.database) as seen:
+            assert service.call("GET", members, token=owner).status_code == 200
         return len(seen)
 
     few = statements()

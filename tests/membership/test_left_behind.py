@@ -2,8 +2,9 @@
 
 import pytest
 from membership.models import SupportGrant
-from sqlalchemy import event, select
+from sqlalchemy import select
 
+from tests.databases import counted
 from tests.membership.conftest import MembershipService
 from tests.membership.support_setup import SupportSetup, support_setup
 
@@ -108,15 +109,8 @@ def test_members_without_login_leave_nothing(service: MembershipService) -> None
 
 
 def test_it_is_counted_in_one_statement(leaver: Leaver) -> None:
-    statements: list[str] = []
-
-    def note(_connection, _cursor, statement, *_rest):  # type: ignore[no-untyped-def]
-        statements.append(statement)
-
-    engine = leaver.service.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    leaver.left_behind()
-    event.remove(engine, "before_cursor_execute", note)
+    with counted(leaver.service.database) as statements:
+        leaver.left_behind()
 
     assert len([text for text in statements if "support_grants" in text]) == 1
     assert len([text for text in statements if "sessions" in text]) == 1

@@ -178,7 +178,7 @@ def test_the_provider_schedules_none_for_30_days_after_it_took_the_right_to_stop
 def test_it_counts_from_before_the_customer_managed_itself_and_for_keys(
     service: MembershipService,
 ) -> None:
-    theirs = Lost(service.prepared("keys", lambda: managed(service, "provider")))
+    theirs = Lost(managed(service, "provider"))
     key = theirs.acme.of_the_provider()["k"]
     path = f"{theirs.acme.members}/{theirs.acme.adam}"
     assert theirs.acme.ask("POST", f"{path}/disable", None, key).status_code == 200
@@ -189,7 +189,7 @@ def test_it_counts_from_before_the_customer_managed_itself_and_for_keys(
 def test_it_counts_if_the_provider_moved_an_admin_to_another_address(
     service: MembershipService,
 ) -> None:
-    theirs = Lost(service.prepared("moved", lambda: managed(service, "provider")))
+    theirs = Lost(managed(service, "provider"))
     path, body = f"{theirs.acme.members}/{theirs.acme.adam}", {"email": "mine@provider.example"}
     assert theirs.acme.ask("PATCH", path, body, theirs.boss()).status_code == 200
     theirs.acme.managed_by("customer")

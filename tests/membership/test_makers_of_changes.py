@@ -1,8 +1,10 @@
 """A change of address by somebody else ends with the access of who made it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from chassis.runtime import clock
 
 from tests.membership.conftest import MembershipService
 from tests.membership.test_email_changes import MIA, NEW, OTHER, World
@@ -80,16 +82,19 @@ def test_a_change_ends_with_the_member_of_staff_who_requested_it(world: Made, ho
     assert world.prove() == (410, "link_spent")
 
 
-@pytest.mark.parametrize("how", ["suspended", "deleted"])
+@pytest.mark.parametrize("how", ["suspended", "deleted", "expired"])
 def test_a_change_ends_with_the_api_key_that_requested_it(world: Made, how: str) -> None:
     token = world.service.log_in("olga@customer.example")["access_token"]
-    body = {"name": "Sync", "scopes": ["members:edit"]}
+    expires_at = clock.stamp(clock.now() + timedelta(hours=1))
+    body = {"name": "Sync", "scopes": ["members:edit"], "expires_at": expires_at}
     made = world.call("POST", "/v1/api-keys", body, token=token).json
     key = world.call("POST", "/v1/sessions", {"api_key": made["api_key"]}).json["access_token"]
     assert world.change(NEW, token=key).status_code == 200
     if how == "deleted":
         path = f"/v1/api-keys/{made['id']}"
         assert world.call("DELETE", path, token=token).status_code == 204
+    elif how == "expired":
+        world.service.clock.advance(hours=1)
     else:
         transfer = {"member_id": world.ann, "reason": "T-1"}
         path = f"/v1/organizations/{world.first}/ownership-transfers"

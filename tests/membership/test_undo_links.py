@@ -10,14 +10,14 @@ from membership.actions import cleanup
 from sqlalchemy import select
 
 from tests.membership.conftest import MembershipService
-from tests.membership.test_email_changes import MIA, NEW, OLGA, OTHER, World, own
+from tests.membership.test_email_changes import MIA, NEW, OLGA, OTHER, World, own, prepared_world
 
 THIEF, VICTIM = "thief@evil.example", "victim@new.example"
 
 
 @pytest.fixture
 def world(service: MembershipService) -> World:
-    return service.prepared("email changes", lambda: World(service))
+    return prepared_world(service)
 
 
 def members(world: World, organization_id: str) -> set[tuple[str | None, str, str]]:

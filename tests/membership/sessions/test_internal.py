@@ -4,8 +4,9 @@ import pytest
 from chassis.runtime import clock, ids
 from contracts import membership, org
 from membership import jobs, models
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
+from tests.databases import counted
 from tests.membership.sessions.attempts import OLGA
 
 ORG = ("org", "org's own")
@@ -88,11 +89,8 @@ def test_a_page_takes_as_many_statements_for_200_organizations_as_for_10(service
 
     def statements(count):
         copies(service, customer, count - 1)
-        seen = []
-        listen = lambda *args: seen.append(args[2])
-        event.listen(service.database.engine, "before_cursor_execute", listen)
-        rows = states(service)["states"]
-        event.remove(service.database.engine, "before_cursor_execute", listen)
+        with counted(service.database) as seen:
+            rows = states(service)["states"]
         assert len(rows) >= count
         return len(seen)
 

@@ -9,8 +9,9 @@ from chassis.runtime import ids
 from contracts import billing, membership, org
 from org import queries, sagas
 from org.models import Check, Organization
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import func, insert, select
 
+from tests.databases import counted
 from tests.org.conftest import World
 
 
@@ -43,11 +44,8 @@ def differences(world: World) -> list[str]:
 
 
 def statements(world: World, act: Callable[[], object]) -> int:
-    seen: list[str] = []
-    listen = lambda *args: seen.append(args[2])
-    event.listen(world.database.engine, "before_cursor_execute", listen)
-    act()
-    event.remove(world.database.engine, "before_cursor_execute", listen)
+    with counted(world.database) as seen:
+        act()
     return len(seen)
 
 
