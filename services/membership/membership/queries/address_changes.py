@@ -1,5 +1,6 @@
 """What is known of a change of address that is pending or can be undone."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from chassis.runtime import ids
@@ -42,12 +43,12 @@ def change_of(session: Session, token: MailedToken) -> Change:
     )
 
 
-def may_still_change(session: Session, member: Member, made_by: str) -> bool:
+def may_still_change(session: Session, member: Member, made_by: str, *, now: datetime) -> bool:
     """Whether the person or API key that requested another address for the member could still do
     so. Who made a change before this was noted is not known, and counts as still there."""
     if ids.is_id("key", made_by):
         key = session.get(ApiKey, made_by)
-        return key is not None and key.deleted_at is None and key.suspended_at is None
+        return key is not None and key.deleted_at is None and key.status(now) == "active"
     if not made_by:
         return True
     organization = session.get_one(Organization, member.organization_id)

@@ -96,7 +96,7 @@ def link(
         raise NoSuchLink()
     identity = session.get_one(Identity, token.identity_id)
     member = session.get(Member, token.member_id) if token.member_id else None
-    if not _is_usable(token, identity, member, now) or not _has_use(session, token, member):
+    if not _is_usable(token, identity, member, now) or not _has_use(session, token, member, now):
         raise _SPENT.get(token.purpose, LinkSpent)()
     organization = session.get(Organization, member.organization_id) if member else None
     is_new_address = token.purpose == VERIFICATION
@@ -134,9 +134,9 @@ def _is_usable_by_person(token: MailedToken, identity: Identity) -> bool:
     return identity.email == token.email
 
 
-def _has_use(session: Session, token: MailedToken, member: Member | None) -> bool:
+def _has_use(session: Session, token: MailedToken, member: Member | None, now: datetime) -> bool:
     if token.purpose == VERIFICATION and member is not None:
-        return may_still_change(session, member, change_of(session, token).made_by)
+        return may_still_change(session, member, change_of(session, token).made_by, now=now)
     return _may_stop(session, token, member) and _has_codes_to_reset(session, token, member)
 
 
