@@ -1,5 +1,6 @@
 """Messages that wait for long are reported, with the oldest one."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -27,9 +28,9 @@ def reported(database: Database, *, after: float) -> list[Any]:
     return lines
 
 
-def let_wait(database: Database, error: str = "locked") -> str:
+def let_wait(database: Database, error: str = "locked", message_id: str = "") -> str:
     """A message that waits to be applied."""
-    message_id = ids.new("evt")
+    message_id = message_id or ids.new("evt")
     with database.transaction() as session:
         session.add(
             WaitingMessage(
@@ -97,3 +98,24 @@ def test_the_job_reads_only_the_first_row_of_an_index(database: Database) -> Non
             plan = " ".join(str(row) for row in session.execute(text(f"{explain}{sql}")))
             assert index in plan
             assert "Seq Scan" not in plan and "SCAN outbox" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "ffffffff-ffff-4fff-bfff-ffffffffffff",
+        "00000000-0000-4000-8000-000000000000",
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    ],
+    ids=["random, past the year 9999", "random, early", "past the year 9999"],
+)
+def test_ids_that_do_not_tell_their_time_hide_no_other_message(
+    database: Database, number: str
+) -> None:
+    let_wait(database, message_id=ids.of_uuid("evt", uuid.UUID(number)))
+    assert reported(database, after=600) == []
+    oldest = let_wait(database)
+
+    [line] = reported(database, after=600)
+
+    assert (line["event"], line["message_id"]) == ("inbox.delayed", oldest)

@@ -12,6 +12,7 @@ from chassis.messaging.outbox import PARTITIONS, OutboxRow
 from chassis.runtime import ids, log
 
 LIMIT = timedelta(minutes=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG = log.get("tick")
 
 
@@ -30,11 +31,12 @@ def _oldest_unsent() -> Any:
 
 
 _OLDEST_UNSENT = _oldest_unsent()
-# The ids of messages begin with the time at which they were published.
+# The ids of messages begin with the time at which they were published. Those of programs outside
+# may not, so more than one is looked at.
 _OLDEST_WAITING = (
     select(WaitingMessage.id, WaitingMessage.type, WaitingMessage.attempts, WaitingMessage.error)
     .order_by(WaitingMessage.id)
-    .limit(1)
+    .limit(20)
 )
 
 
@@ -42,7 +44,8 @@ def report(database: Database, now: datetime, _settings: Any) -> int:
     """Log the oldest unsent message and the oldest waiting one if they are older than a minute."""
     with database.reading() as session:
         unsent = session.execute(_OLDEST_UNSENT).first()
-        waiting = session.execute(_OLDEST_WAITING).first()
+        rows = session.execute(_OLDEST_WAITING).all()
+    waiting = next((row for row in rows if _tells_time(row.id)), None)
     if unsent and now - unsent.occurred_at > LIMIT:
         _LOG.warning(
             "outbox.delayed",
@@ -51,10 +54,10 @@ def report(database: Database, now: datetime, _settings: Any) -> int:
             type=unsent.type,
             reason=unsent.unsendable,
         )
-    if waiting and now - _made_at(waiting.id) > LIMIT:
+    if waiting and _age(waiting.id, now) > LIMIT:
         _LOG.warning(
             "inbox.delayed",
-            seconds=(now - _made_at(waiting.id)) // timedelta(seconds=1),
+            seconds=_age(waiting.id, now) // timedelta(seconds=1),
             message_id=waiting.id,
             type=waiting.type,
             attempts=waiting.attempts,
@@ -63,5 +66,11 @@ def report(database: Database, now: datetime, _settings: Any) -> int:
     return 0
 
 
-def _made_at(message_id: str) -> datetime:
-    return datetime.fromtimestamp((ids.to_uuid("evt", message_id).int >> 80) / 1000, UTC)
+def _tells_time(message_id: str) -> bool:
+    return ids.to_uuid("evt", message_id).version == 7
+
+
+def _age(message_id: str, now: datetime) -> timedelta:
+    # Not by way of the time in the id, which may be beyond the last one that there is here.
+    milliseconds = ids.to_uuid("evt", message_id).int >> 80
+    return now - _EPOCH - timedelta(milliseconds=milliseconds)
