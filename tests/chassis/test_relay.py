@@ -375,3 +375,31 @@ def test_a_woken_relay_sends_immediately_and_survives_errors(database: Database)
     sender.wake()
     thread.join()
     assert bus.ids == message_ids
+
+
+@pytest.mark.parametrize("woken_after", [1.0, 2.4, 2.5])
+def test_a_relay_renews_its_leases_in_time_whenever_it_is_woken(
+    database: Database, monkeypatch: pytest.MonkeyPatch, woken_after: float
+) -> None:
+    sender, stop, now = Relay(database, FakeBus()), threading.Event(), [NOON]
+    sender.is_woken = True
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += timedelta(seconds=seconds if len(waits) > 1 else woken_after)
+        if len(waits) == 3:
+            stop.set()
+
+    monkeypatch.setattr(sender._wake, "wait", wait)
+    monkeypatch.setattr(clock, "now", lambda: now[0])
+    renewals: list[float] = []
+    renew = sender.leases.renew
+    monkeypatch.setattr(
+        sender.leases,
+        "renew",
+        lambda at: (renewals.append((at - NOON).total_seconds()), renew(at)),
+    )
+    sender.run(stop)
+
+    assert renewals[:2] == [0.0, 2.5], "half of their time is left"

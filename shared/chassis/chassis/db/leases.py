@@ -55,9 +55,13 @@ class Leases:
     def held(self, now: datetime) -> Mapping[str, int]:
         """The parts that this process holds, each with its fence. Renews the leases when half of
         their time is over."""
-        if self._until is None or now > self._until - self.length / 2:
+        if self.until_renewal(now) <= timedelta(0):
             self.renew(now)
         return self._fences
+
+    def until_renewal(self, now: datetime) -> timedelta:
+        """How long ``held`` need not be called: later, a delay could let the leases expire."""
+        return self._until - self.length / 2 - now if self._until else timedelta(0)
 
     def holds(self, part: str, now: datetime) -> bool:
         """Whether this process holds the part; renews nothing, for threads that share these

@@ -21,9 +21,8 @@ from chassis.runtime.outages import Outage
 from chassis.runtime.readiness import Check, Progress
 
 BATCH = 200
-# Seconds between two looks for messages; the latter where the relay is woken for each. It renews
-# the leases, so it is not longer than half of theirs.
-POLL, POLL_WOKEN = 1.0, 2.5
+# The longest times between two looks for messages; the latter where the relay is woken for each.
+POLL, POLL_WOKEN = timedelta(seconds=1), timedelta(seconds=2.5)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 LOG_EVERY = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -153,8 +152,13 @@ class Relay:
             self._progress.succeeded()
             backoff.reset()
             if not sent:
-                self._wake.wait(POLL_WOKEN if self.is_woken else POLL)
+                self._wake.wait(self._pause(clock.now()).total_seconds())
         self.leases.release(clock.now())
+
+    def _pause(self, now: datetime) -> timedelta:
+        # A look also renews the leases when that is due, for which no wake-up comes.
+        due = max(self.leases.until_renewal(now), timedelta(0))
+        return min(POLL_WOKEN if self.is_woken else POLL, due)
 
     def step(self, now: datetime) -> int:
         """Send a batch of the leased partitions. Returns how many messages were sent."""
