@@ -3,12 +3,17 @@ threads say: test_progress.py."""
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from chassis.db import schema
 from chassis.db.database import Database
 from chassis.messaging.backlog import Backlog
+from chassis.runtime import log, roles, web_server
 from chassis.runtime.readiness import NotReady, Progress, Readiness, kept, name_of, report
+from chassis.runtime.service import Service
+from chassis.runtime.settings import ServiceSettings
 from org.app import SERVICE
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -273,3 +278,22 @@ def test_every_role_checks_that_its_database_can_be_written_and_is_new_enough(
 
     assert outcome["database"] == "ok"
     assert outcome["schema"].endswith("run migrate")
+
+
+def test_a_web_process_whose_threads_all_use_the_database_is_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its readiness file is noted by one more thread."""
+    opened: list[Database] = []
+    monkeypatch.setattr(Service, "create_app", lambda _service, _settings, database, _: database)
+    monkeypatch.setattr(log, "start", lambda *_, **__: None)
+    monkeypatch.setattr(web_server, "serve", lambda build, _settings: opened.append(build()))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+    monkeypatch.setenv("WEB_THREADS", "2")
+
+    roles.web(replace(SERVICE, settings=ServiceSettings, upstreams={}))
+
+    [database] = opened
+    with database.engine.connect(), database.engine.connect():
+        database.check()
+    database.close()

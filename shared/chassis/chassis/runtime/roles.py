@@ -34,7 +34,8 @@ def web(service: Service) -> None:
     import_module(service.web)  # before there are workers, which share what is loaded
 
     def build() -> Any:
-        database = notifications.database(settings.database_url, settings.web_threads)
+        # One more than threads that serve requests: the readiness of a busy process is checked too.
+        database = notifications.database(settings.database_url, settings.web_threads + 1)
         return service.create_app(settings, database, transports(service, settings))
 
     web_server.serve(build, settings)
