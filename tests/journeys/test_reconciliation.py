@@ -21,8 +21,11 @@ def test_the_command_repairs_what_it_may_and_exits_with_1_for_the_rest(system: S
 
     set_status(frozen, "frozen")
     set_status(sealed, "sealed")
-    with pytest.raises(RuntimeError, match=f"{sealed} billing state") as printed:
+    with pytest.raises(RuntimeError, match=f"{frozen} billing state"):
         system.command("org", "reconcile")
+    assert api.call("GET", f"{paths[0]}/account").body["status"] == "frozen"
+    with pytest.raises(RuntimeError, match=f"{sealed} billing state") as printed:
+        system.command("org", "reconcile", "--repair")
     assert frozen not in str(printed.value)
     assert api.call("GET", f"{paths[0]}/account").body["status"] == "open"
 

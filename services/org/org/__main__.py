@@ -7,7 +7,7 @@ from chassis.runtime import cli
 from org import app
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["reconcile"]:
-        app.reconcile_command()
+    if sys.argv[1:2] == ["reconcile"]:
+        app.reconcile_command(sys.argv[2:])
     else:
         cli.main(app.SERVICE)

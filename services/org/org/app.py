@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.errors import Failure
@@ -24,15 +25,24 @@ SERVICE = Service(
 )
 
 
-def reconcile_command() -> None:
+def reconcile_command(options: Sequence[str]) -> None:
     """``python -m org reconcile``: compare all organizations with billing and membership now, and
-    print what is left of the differences. Exits with 1 if there are any."""
+    print what is left of the differences. ``--repair`` also opens accounts and access again where
+    org's status says so. Exits with 1 if there are any differences."""
+    if options not in ([], ["--repair"]):
+        sys.exit(
+            "usage: python -m org reconcile [--repair]\n"
+            "--repair also opens accounts and access again where org's status says so; first look"
+            " at what reconcile prints without it, and do not use it if org was restored from a"
+            " backup and its status is the wrong one"
+        )
     log.start(service="org", role="reconcile")
     try:
         settings = load(Settings, "tick")
         transports = roles.transports(SERVICE, settings)
         database = notifications.database(settings.database_url, 2)
-        left = reconcile_now(database, settings, transports, lambda: time.sleep(1))
+        wait = lambda: time.sleep(1)
+        left = reconcile_now(database, settings, transports, wait, may_reopen=bool(options))
     except (Misconfigured, Failure) as problem:
         sys.exit(f"org reconcile: {problem}")
     for line in left:

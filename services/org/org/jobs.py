@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from chassis.db.database import Database
+from chassis.errors import Unavailable
 from chassis.http.client import InternalClient, Transport
-from chassis.runtime import clock
+from chassis.runtime import clock, log
+from chassis.runtime.outages import Outage
 from chassis.runtime.service import Job
 
 from org import actions, clients, queries, sagas
@@ -14,6 +17,9 @@ from org.values import comparison
 
 PAGE_SIZE = 500
 _ROUNDS = 60
+_OUTAGE = Outage(
+    log.get("reconciliation"), "reconciliation.unavailable", "reconciliation.recovered"
+)
 Transports = Mapping[str, Transport]
 
 
@@ -26,39 +32,55 @@ def _in_transaction(act: Callable[..., int]) -> Callable[[Database, datetime, An
 
 
 def reconcile(database: Database, now: datetime, settings: Any, transports: Transports) -> int:
-    """Compare a page of organizations with the other services, if a pass is due. Returns 0: the
-    next page follows at the next turn, so that a pass takes no one's place."""
+    """Have known differences looked at again, and compare a page of organizations with the other
+    services, if a pass is due; while one of them is unavailable, later. Returns 0: the next page
+    follows at the next turn, so that a pass takes no one's place."""
+    every = timedelta(hours=settings.reconciliation_hours)
+    if not every:
+        return 0
     with database.reading() as session:
-        every = timedelta(hours=settings.reconciliation_hours)
-        current = queries.current_pass(session, now=now, every=every) if every else None
+        current = queries.current_pass(session, now=now, every=every)
         again = queries.to_check_again(session, now)
-    if current is not None:
-        compared = compare_page(database, settings, transports, current.after)
-        with database.transaction() as session:
-            checked = sagas.request_reports(session, compared.suspects, now=now)
-            actions.advance_pass(session, current, compared=compared, checked=checked, now=now)
     if again:
         with database.transaction() as session:
             sagas.request_reports(session, again, now=now)
+    if current is None:
+        return 0
+    try:
+        compared = compare_page(database, settings, transports, current.after)
+    except Unavailable as problem:
+        _OUTAGE.failed(problem)
+        return 0
+    _OUTAGE.over()
+    with database.transaction() as session:
+        checked = sagas.request_reports(session, compared.suspects, now=now)
+        actions.advance_pass(session, current, compared=compared, checked=checked, now=now)
     return 0
 
 
 def reconcile_now(
-    database: Database, settings: Any, transports: Transports, wait: Callable[[], None]
+    database: Database,
+    settings: Any,
+    transports: Transports,
+    wait: Callable[[], None],
+    *,
+    may_reopen: bool = False,
 ) -> list[str]:
     """Run a whole pass; what is left of the differences when the services have replied and the
-    repairs have been checked, one line each. ``wait`` lets a second pass, at most 60 times."""
+    repairs have been checked, one line each. ``wait`` lets a second pass, at most 60 times.
+    ``may_reopen``: also repair what opens an account or access."""
     began, after, is_complete = clock.now(), None, False
+    ask = partial(sagas.request_reports, may_reopen=may_reopen)
     while not is_complete:
         compared = compare_page(database, settings, transports, after)
         with database.transaction() as session:
-            sagas.request_reports(session, compared.suspects, now=clock.now())
+            ask(session, compared.suspects, now=clock.now())
         after, is_complete = compared.until, compared.until is None
     with database.reading() as session:
         left = {row.organization_id for row in queries.differences(session)}
     for _ in range(_ROUNDS):
         with database.transaction() as session:
-            sagas.request_reports(session, left, now=clock.now())
+            ask(session, left, now=clock.now())
         wait()
         with database.reading() as session:
             waiting = queries.checks(session, since=began)

@@ -101,11 +101,12 @@ class Scene:
         self.step_job(**later)
         self.system.settle()
 
-    def reconcile_now(self, *, settle: bool = True) -> list[str]:
+    def reconcile_now(self, *, settle: bool = True, may_reopen: bool = False) -> list[str]:
         """The command; everything else is done while it waits, or nothing."""
         wait = self.system.settle if settle else lambda: None
         database, settings = self.system.databases["org"], self.system.settings["org"]
-        return jobs.reconcile_now(database, settings, self.system._wires, wait)
+        wires = self.system._wires
+        return jobs.reconcile_now(database, settings, wires, wait, may_reopen=may_reopen)
 
     def checked(self) -> int:
         """How often the services were asked about an organization."""

@@ -17,13 +17,17 @@ B, M = "billing", "membership"
 
 def test_twenty_planted_differences_are_found_and_no_other(scene: Scene) -> None:
     customers = scene.customers(14)
-    planted, reported_only = _plant(scene, customers)
-    assert len(planted) == 20
+    planted, loosening, reported_only = _plant(scene, customers)
+    assert len(planted) == 20 and len(loosening) == 8
 
     scene.reconcile()
 
     assert scene.differences(left=False).keys() == planted
     scene.reconcile(minutes=11)
+    assert scene.differences().keys() == reported_only | loosening
+    assert {row.repair for row in scene.differences().values()} == {None}
+    assert len(scene.reconcile_now()) == len(reported_only | loosening)
+    assert len(scene.reconcile_now(may_reopen=True)) == len(reported_only)
     assert scene.differences().keys() == reported_only
     assert {kind for _, _, kind in planted} == {
         "missing",
@@ -35,36 +39,41 @@ def test_twenty_planted_differences_are_found_and_no_other(scene: Scene) -> None
     _check_repairs(scene, customers)
 
 
-def _plant(scene: Scene, customers: list[str]) -> tuple[set[Key], set[Key]]:
-    """What must be found, and what of it cannot be repaired."""
+def _plant(scene: Scene, customers: list[str]) -> tuple[set[Key], set[Key], set[Key]]:
+    """What must be found, what of it only the command repairs, and what cannot be repaired."""
     c = iter(customers)
     planted: list[Key] = []
+    loosening: list[Key] = []
     reported: list[Key] = []
 
-    def plant(organization_id: str, service: str, kind: str, *, repaired: bool = True) -> None:
+    def plant(
+        organization_id: str, service: str, kind: str, *, opens: bool = False, repaired: bool = True
+    ) -> None:
         planted.append((organization_id, service, kind))
+        if opens:
+            loosening.append(planted[-1])
         if not repaired:
             reported.append(planted[-1])
 
     # An active organization.
     for status in ("frozen", "closed"):
         scene.set_account(one := next(c), status=status)
-        plant(one, B, "state")
+        plant(one, B, "state", opens=True)
     scene.set_account(one := next(c), status="sealed")
     plant(one, B, "state", repaired=False)
     for state in ("suspended", "ended", "provisioning"):
         scene.set_access(one := next(c), state=state)
-        plant(one, M, "state")
+        plant(one, M, "state", opens=True)
     scene.set_access(one := next(c), state="suspended")
     scene.set_account(one, status="frozen")
-    plant(one, B, "state")
-    plant(one, M, "state")
+    plant(one, B, "state", opens=True)
+    plant(one, M, "state", opens=True)
     # A suspended one.
     for status, state in (("open", "suspended"), ("frozen", "open"), ("closed", "suspended")):
         _suspend(scene, one := next(c))
         scene.set_account(one, status=status)
         scene.set_access(one, state=state)
-        plant(one, B if status != "frozen" else M, "state")
+        plant(one, B if status != "frozen" else M, "state", opens=status == "closed")
     # Known on one side only.
     alone = _copy(scene, "org", Organization, customers[0], "id")
     plant(alone, B, "missing", repaired=False)
@@ -88,7 +97,7 @@ def _plant(scene: Scene, customers: list[str]) -> tuple[set[Key], set[Key]]:
         session.get_one(Provider, scene.provider).settings_version = 2
     plant(scene.provider, B, "settings")
     plant(scene.provider, M, "settings")
-    return set(planted), set(reported)
+    return set(planted), set(loosening), set(reported)
 
 
 def _suspend(scene: Scene, organization_id: str) -> None:
@@ -210,8 +219,10 @@ def test_the_command_prints_what_is_left(scene: Scene) -> None:
     scene.set_account(customers[0], status="frozen")
     scene.set_account(customers[1], status="sealed")
 
-    (line,) = scene.reconcile_now()
+    lines = scene.reconcile_now()
+    (line,) = scene.reconcile_now(may_reopen=True)
 
+    assert len(lines) == 2 and all(each.endswith("not repaired") for each in lines)
     assert line.startswith(
         f"{customers[1]} billing state: org has status active, billing has state sealed; since"
     )

@@ -32,10 +32,18 @@ def access(customer: str, check: str, **changes: Any) -> membership.StateReporte
     )
 
 
-def request(world: World, customer: str) -> str:
+def request(world: World, customer: str, *, may_reopen: bool = True) -> str:
     """Have the services asked; the id of the check."""
-    world.run(sagas.request_reports, organization_ids=[customer], now=world.now)
+    world.run(
+        sagas.request_reports, organization_ids=[customer], now=world.now, may_reopen=may_reopen
+    )
     return str(world.published(org.ReportState)[-1].check_id)
+
+
+def no_account(customer: str, check: str) -> billing.StateReported:
+    return billing.StateReported(
+        organization_id=customer, check_id=check, account=None, settings_version=0
+    )
 
 
 def differences(world: World) -> list[str]:

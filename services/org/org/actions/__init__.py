@@ -18,7 +18,7 @@ from org.actions.organizations import (
 )
 from org.actions.projection import update_balances, update_members
 from org.actions.receipts import publish_receipts, schedule_receipt
-from org.actions.reconciliation import advance_pass
+from org.actions.reconciliation import advance_pass, delete_unanswered
 from org.actions.revocations import delete_expired_revocations, revoke
 from org.actions.settings import change_settings, mark_settings_applied
 
@@ -32,6 +32,7 @@ __all__ = [
     "create_organization",
     "create_provider",
     "delete_expired_revocations",
+    "delete_unanswered",
     "erase_history",
     "erase_more_people",
     "erase_people",

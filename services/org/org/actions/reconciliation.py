@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.runtime import log
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, delete
 from sqlalchemy.orm import Session
 
 from org import queries
@@ -32,14 +32,19 @@ def advance_pass(
 
 
 def _finish(session: Session, finished: ReconciliationPass, now: datetime) -> None:
-    unanswered = session.execute(
-        delete(Check).where(queries.unanswered(now)).returning(Check.organization_id, Check.service)
-    ).all()
-    for organization_id, service in unanswered:
-        _LOG.error("reconciliation.unanswered", organization_id=organization_id, service=service)
+    delete_unanswered(session, queries.unanswered(now))
     _LOG.info(
         "reconciliation.finished",
         organizations=finished.organizations,
         checked=finished.checked,
         differences=queries.count_differences(session),
     )
+
+
+def delete_unanswered(session: Session, which: ColumnElement[bool]) -> None:
+    """Delete those checks, whose reply should have arrived, and log them."""
+    unanswered = session.execute(
+        delete(Check).where(which).returning(Check.organization_id, Check.service)
+    ).all()
+    for organization_id, service in unanswered:
+        _LOG.error("reconciliation.unanswered", organization_id=organization_id, service=service)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.db.columns import BigInt, Id, Instant, Json
 from chassis.runtime import clock
-from sqlalchemy import Index, Integer, String, text
+from sqlalchemy import Boolean, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from org.models.table import Base
@@ -28,7 +28,8 @@ class ReconciliationPass(Base):
 
 class Check(Base):
     """A service was asked to report what it stores of an organization and has not replied.
-    ``settings_version``: of a provider, the version of its settings when it was asked."""
+    ``settings_version``: of a provider, the version of its settings when it was asked.
+    ``may_reopen``: whether an operator allowed repairs that open an account or access."""
 
     __tablename__ = "reconciliation_checks"
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -36,6 +37,7 @@ class Check(Base):
     id: Mapped[str] = mapped_column(Id("chk"))
     settings_version: Mapped[int] = mapped_column(Integer)
     requested_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    may_reopen: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class Difference(Base):

@@ -133,14 +133,19 @@ def count_differences(session: Session) -> int:
 
 
 def to_check_again(session: Session, now: datetime) -> list[str]:
-    """Organizations with a difference that was last looked at a while ago."""
+    """Organizations with a difference that was last looked at a while ago, unless they are in a
+    saga."""
     before = now - CHECK_AGAIN_AFTER
     is_checked = exists().where(
         Check.organization_id == Difference.organization_id, Check.requested_at > before
     )
+    is_in_saga = exists().where(
+        Saga.organization_id == Difference.organization_id, Saga.finished_at.is_(None)
+    )
     query = (
         select(Difference.organization_id)
-        .where(Difference.repaired_at.is_(None), Difference.last_seen_at <= before, ~is_checked)
+        .where(Difference.repaired_at.is_(None), Difference.last_seen_at <= before)
+        .where(~is_checked, ~is_in_saga)
         .order_by(Difference.last_seen_at)
         .limit(_MAX_CHECKS)
     )

@@ -12,7 +12,7 @@ BILLING, MEMBERSHIP = SERVICES = "billing", "membership"
 # Kinds of differences.
 MISSING, UNKNOWN, STATE, FIGURES, SETTINGS = "missing", "unknown", "state", "figures", "settings"
 
-# Where a status is missing, a saga decides what the other services do.
+# An organization in another status is in a saga, or else has come to a stop.
 _EXPECTED = {
     ACTIVE: {BILLING: "open", MEMBERSHIP: "open"},
     SUSPENDED: {BILLING: "frozen", MEMBERSHIP: "suspended"},
@@ -116,7 +116,7 @@ def differences(ours: OwnState | None, report: Report) -> dict[str, Sides]:
     """What differs, by kind. Nothing can be said of an organization that is in a saga."""
     if ours is None:
         return {} if report.state is None else {UNKNOWN: Sides({}, {"state": report.state})}
-    if ours.in_saga or ours.status not in _EXPECTED:
+    if ours.in_saga:
         return {}
     has_state = ours.kind == "customer" or report.service == MEMBERSHIP
     differing = _in_state(ours, report) if has_state else {}
@@ -131,7 +131,7 @@ def _in_state(ours: OwnState, report: Report) -> dict[str, Sides]:
     if report.state is None:
         return {MISSING: Sides({"status": ours.status}, {})}
     differing = {}
-    if report.state != _EXPECTED[ours.status][report.service]:
+    if report.state != _EXPECTED.get(ours.status, {}).get(report.service):
         differing[STATE] = Sides({"status": ours.status}, {"state": report.state})
     figures = _sides(ours.figures[report.service], report.figures)
     if figures and not (ours.status == DELETED and report.service == MEMBERSHIP):
