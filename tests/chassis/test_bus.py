@@ -321,12 +321,26 @@ def test_a_subscriber_can_do_nothing_but_read_its_queue(broker: Broker, subscrib
             attempt(connection.channel())
 
 
-def test_a_subscription_to_unknown_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("crm billing.acount_opened.v1", "no public messages"),
+        ("../crm billing.account_opened.v1", "name the subscriber"),
+        ("crm", "usage"),
+        ("crm org.open_account.v1", "no public messages: org.open_account.v1"),
+        ("crm billing.invoice_paid.v1 org.audit_recorded.v1", "messages: org.audit_recorded.v1"),
+        ("crm membership.state_reported.v1", "no public messages"),
+        ("crm org.invite_owner.v1 membership.owner_invited.v1", "no public messages"),
+        ("crm usage.recorded.v1", "no public messages"),
+    ],
+)
+def test_a_subscription_to_other_than_public_messages_is_refused(
+    monkeypatch: pytest.MonkeyPatch, words: str, why: str
+) -> None:
     monkeypatch.setenv("BROKER_ADMIN_URL", "amqp://nowhere")
-    for words in (["crm", "billing.acount_opened.v1"], ["../crm", "org.open_account.v1"], ["crm"]):
-        monkeypatch.setattr("sys.argv", ["org", "subscribe", *words])
-        with pytest.raises(SystemExit, match=r"no such messages|name the subscriber|usage"):
-            cli.main(SERVICE)
+    monkeypatch.setattr("sys.argv", ["org", "subscribe", *words.split()])
+    with pytest.raises(SystemExit, match=why):
+        cli.main(SERVICE)
 
 
 def test_a_message_without_consumers_is_sent_without_a_bound_queue(broker: Broker) -> None:

@@ -1,15 +1,16 @@
 """Messages: each has a golden file, one producer and the consumers it names."""
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from clientele.embedded import SERVICES as EMBEDDED
-from contracts import OUTSIDERS
+from contracts import OUTSIDERS, parts
 from contracts import message as messages
 from contracts.message import Message, every_message
 
@@ -74,6 +75,13 @@ def test_what_is_consumed_in_batches_has_no_order_and_a_listener_for_single_mess
     for service in EMBEDDED:
         assert service.batches.keys() <= service.listeners.keys()
         assert not [kind for kind in service.listeners if kind.ORDERED is (kind in service.batches)]
+
+
+def test_what_is_public_has_happened_and_names_no_member() -> None:
+    for kind in filter(lambda kind: kind.PUBLIC, every_message()):
+        assert re.search(r"(ed|frozen|paid|overdue|low)\.v\d+$", kind.TYPE), "not a command"
+        assert not issubclass(kind, parts.AuditRecorded)
+        assert not {"owner", "check_id"} & {field.name for field in fields(kind)}, kind.TYPE
 
 
 @EVERY

@@ -14,6 +14,7 @@ class AccountOpened(Message):
     organization_id: str
 
     TYPE: ClassVar[str] = "billing.account_opened.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -25,6 +26,7 @@ class AccountClosed(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "billing.account_closed.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -48,6 +50,7 @@ class AccountFrozen(Message):
     conversation_id: str
 
     TYPE: ClassVar[str] = "billing.account_frozen.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -59,6 +62,7 @@ class AccountReopened(Message):
     conversation_id: str
 
     TYPE: ClassVar[str] = "billing.account_reopened.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -104,6 +108,7 @@ class BalanceChanged(Message):
     as_of: str
 
     TYPE: ClassVar[str] = "billing.balance_changed.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -129,6 +134,7 @@ class InvoiceIssued(Message):
     email: str | None = None
 
     TYPE: ClassVar[str] = "billing.invoice_issued.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +149,7 @@ class InvoicePaid(Message):
     total: str
 
     TYPE: ClassVar[str] = "billing.invoice_paid.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +164,7 @@ class InvoiceVoided(Message):
     total: str
 
     TYPE: ClassVar[str] = "billing.invoice_voided.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +180,7 @@ class InvoiceOverdue(Message):
     due_on: str
 
     TYPE: ClassVar[str] = "billing.invoice_overdue.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +198,7 @@ class CreditNoteIssued(Message):
     reason: str
 
     TYPE: ClassVar[str] = "billing.credit_note_issued.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +215,7 @@ class ReservationExpired(Message):
     expired_at: str
 
     TYPE: ClassVar[str] = "billing.reservation_expired.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +233,7 @@ class PaymentReceived(Message):
     unassigned: str
 
     TYPE: ClassVar[str] = "billing.payment_received.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +252,7 @@ class UsageRefused(Message):
     amount: str
 
     TYPE: ClassVar[str] = "billing.usage_refused.v1"
+    PUBLIC: ClassVar[bool] = True
     AGGREGATE: ClassVar[str] = "provider_id"
 
 
@@ -258,6 +271,7 @@ class CreditsLow(Message):
     crossed_at: str
 
     TYPE: ClassVar[str] = "billing.credits_low.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
@@ -276,6 +290,7 @@ class TopUpWanted(Message):
     usable_credits: str
 
     TYPE: ClassVar[str] = "billing.top_up_wanted.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
@@ -293,6 +308,7 @@ class AutoTopUpFailed(Message):
     why: str
 
     TYPE: ClassVar[str] = "billing.auto_top_up_failed.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +325,7 @@ class LedgerProved(Message):
     discrepancies: int
 
     TYPE: ClassVar[str] = "billing.ledger_proved.v1"
+    PUBLIC: ClassVar[bool] = True
     AGGREGATE: ClassVar[str] = "provider_id"
 
 

@@ -142,6 +142,7 @@ class MembersErased(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "membership.members_erased.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
@@ -154,6 +155,7 @@ class PeopleErased(Message):
     people: list[str]
 
     TYPE: ClassVar[str] = "membership.people_erased.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "org")
     AGGREGATE: ClassVar[str] = "erasure_id"
 

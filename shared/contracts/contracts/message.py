@@ -22,11 +22,13 @@ class Message:
     """Something that a service publishes.
 
     ``TYPE``: its name and routing key; ``AGGREGATE``: the field with the id of its aggregate;
-    ``CONSUMERS``: the services that must receive it, while others may subscribe too; ``ORDERED``:
-    whether the order per aggregate matters."""
+    ``CONSUMERS``: the services that must receive it; ``PUBLIC``: whether programs outside may
+    subscribe to it, as they may not to commands, audit entries, reports of what is stored, and what
+    names members; ``ORDERED``: whether the order per aggregate matters."""
 
     TYPE: ClassVar[str] = ""
     CONSUMERS: ClassVar[tuple[str, ...]] = ()
+    PUBLIC: ClassVar[bool] = False
     AGGREGATE: ClassVar[str] = "organization_id"
     ORDERED: ClassVar[bool] = True
 

@@ -51,6 +51,7 @@ class OrganizationActivated(Message):
     provider_id: str
 
     TYPE: ClassVar[str] = "org.organization_activated.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
@@ -68,6 +69,7 @@ class OrganizationChanged(Message):
     mfa_required: bool | None = None
 
     TYPE: ClassVar[str] = "org.organization_changed.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
 
 
@@ -80,6 +82,7 @@ class OrganizationSuspended(Message):
     reason: str | None = None
 
     TYPE: ClassVar[str] = "org.organization_suspended.v1"
+    PUBLIC: ClassVar[bool] = True
     CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
 
 
@@ -142,6 +145,7 @@ class OrganizationReactivated(Message):
     status: str
 
     TYPE: ClassVar[str] = "org.organization_reactivated.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +205,7 @@ class DeletionRefused(Message):
     blockers: list[parts.Blocker]
 
     TYPE: ClassVar[str] = "org.deletion_refused.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +219,7 @@ class DeletionScheduled(Message):
     purge_at: str
 
     TYPE: ClassVar[str] = "org.deletion_scheduled.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +231,7 @@ class DeletionCancelled(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.deletion_cancelled.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +243,7 @@ class OrganizationDeleted(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.organization_deleted.v1"
+    PUBLIC: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ _HEADS = [
     "acting",
 ]
 _SCOPES = ("key: provider's", "key: customer's")
+_YES_NO = {True: "yes", False: "no"}
 _MARKS = {"x": "x", "!": "!", "-": ""}
 
 
@@ -67,7 +68,7 @@ def _messages() -> Iterator[str]:
         "key. Ignore fields that you do not know. How a message may change:",
         "[decision 8](decisions/0008-message-versions.md).",
         "",
-        "Programs outside can receive any of them, as the [integration",
+        "Programs outside can receive those that are *public*, as the [integration",
         "guide](integrators.md#receiving-messages) says; *consumed by* names the services of this system",
         "that must receive it.",
         "",
@@ -91,9 +92,10 @@ def _traffic(service: Service) -> Iterator[str]:
     consumed = sorted(service.listeners, key=lambda kind: kind.TYPE)
     if not published and not consumed:
         return
-    yield from (f"## {service.name}", "", "| publishes | consumed by |", "|---|---|")
+    yield from (f"## {service.name}", "", "| publishes | consumed by | public |", "|---|---|---|")
     yield from (
-        f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nothing yet'} |" for kind in published
+        f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nothing yet'} | {_YES_NO[kind.PUBLIC]} |"
+        for kind in published
     )
     yield from ("", "| consumes |", "|---|", *(f"| {_link(kind)} |" for kind in consumed), "")
 

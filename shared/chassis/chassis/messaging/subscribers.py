@@ -16,12 +16,14 @@ MAX_LENGTH, MAX_BYTES = 100_000, 256 * 1024**2
 
 
 def declare(url: str, name: str, types: Sequence[str]) -> str:
-    """Declare the queue of a subscriber and bind it to these types of messages. Returns the name of
-    the queue. ``url``: the broker, as its administrator. Raises Misconfigured."""
+    """Declare the queue of a subscriber and bind it to these types of public messages. Returns the
+    name of the queue. ``url``: the broker, as its administrator. Raises Misconfigured."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", name):
         raise Misconfigured(f"{name}: name the subscriber by a-z, 0-9 and -, like billing-export")
-    if unknown := set(types) - {kind.TYPE for kind in every_message()}:
-        raise Misconfigured(f"no such messages: {', '.join(sorted(unknown))}; see docs/messages.md")
+    if others := set(types) - {kind.TYPE for kind in every_message() if kind.PUBLIC}:
+        raise Misconfigured(
+            f"no public messages: {', '.join(sorted(others))}; see docs/messages.md"
+        )
     queue = f"sub.{name}"
     with broker.connect(url, "subscribe") as connection, connection.channel() as channel:
         channel.queue_declare(
