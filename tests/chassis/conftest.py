@@ -17,6 +17,7 @@ from chassis.messaging.inbox import Inbox
 from contracts import billing, membership
 from contracts.message import every_message
 from devtools.servers import RabbitMQ
+from kombu.exceptions import OperationalError
 
 from tests.chassis.messages import CHASSIS, note
 from tests.databases import ENGINES, PreparedDatabases, migrated
@@ -144,7 +145,8 @@ class Broker:
 def made_broker(rabbitmq: RabbitMQ) -> Iterator[Broker]:
     broker = Broker(rabbitmq)
     yield broker
-    with broker.channel() as channel:  # whole systems declare another number of queues
+    # Whole systems declare another number of queues. The broker may have been stopped already.
+    with suppress(OperationalError), broker.channel() as channel:
         channel.exchange_delete("org.inbox.1")
         channel.queue_delete(INBOX)
 

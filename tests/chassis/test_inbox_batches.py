@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.messaging import outbox
+from chassis.messaging import inbox_batches, outbox
 from chassis.messaging.envelope import Delivery
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import (
@@ -143,7 +143,8 @@ def test_redelivered_messages_are_noted_and_applied_alone_if_it_happens_again(
     fails = inbox_with(database, FailingListener(one, two))
 
     assert not fails.receive_together(batch)
-    assert not inbox.receive_together(batch)
+    assert not inbox.receive_together([*batch, *deliveries(raw(ids.new("org")), redelivered=True)])
+    assert len(rows(database, Redelivery)) == 2
     assert effects(database) == []
     for delivery in batch:
         receive(inbox, delivery.raw, redelivered=True)
@@ -203,6 +204,15 @@ def test_messages_behind_a_waiting_one_wait_and_the_others_are_applied(database:
     listener.failing_for = set()
     retry_until_done(inbox, later())
     assert effects(database) == [f"{good} 1", f"{bad} 1", f"{bad} 2", f"{bad} 3"]
+
+
+def test_a_batch_that_takes_too_long_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_batches, "PATIENCE", -1.0)
+
+    assert not inbox_with(database).receive_together(deliveries(raw(ids.new("org"))))
+    assert effects(database) == []
 
 
 def test_an_unavailable_database_applies_none_and_is_an_error(database: Database) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import amqp
 import pytest
 from chassis.db.database import Database
 from chassis.messaging import broker as rabbit
@@ -54,10 +55,9 @@ class Partitioned:
             channel.queue_bind(SINGLE, "billing", TYPES[0])
 
     def publish(self, organization_id: str, *versions: int) -> None:
-        self.broker.publish(
-            [raw(organization_id, version) for version in versions],
-            application_headers={topology.HASHED: organization_id},
-        )
+        with self.broker.channel("billing") as channel:
+            for version in versions:
+                _publish(channel, organization_id, version)
 
     def consumer(self, listener: Any = note) -> consumers.RabbitConsumer:
         inbox = Inbox(self.database, {billing.AccountOpened: listener})
@@ -86,12 +86,23 @@ class Partitioned:
         return versions
 
 
+def _publish(channel: Any, organization_id: str, version: int) -> None:
+    message = amqp.Message(
+        raw(organization_id, version),
+        user_id="billing",
+        delivery_mode=2,
+        application_headers={topology.HASHED: organization_id},
+    )
+    channel.basic_publish_confirm(message, "billing", TYPES[0], confirm_timeout=60)
+
+
 @pytest.fixture
 def partitioned(broker: Broker, postgres_database: Database) -> Iterator[Partitioned]:
     yield Partitioned(broker, postgres_database)
     with broker.channel() as channel:
-        for size in (2, 4, 8):
+        for size in (1, 2, 4, 8, 16):
             channel.exchange_delete(f"{SERVICE}.inbox.{size}")
+            channel.exchange_delete(f"{SERVICE}.inbox.{size}.changing")
             for number in range(size):
                 channel.queue_delete(f"{SERVICE}.inbox.{size}.{number}")
         channel.queue_delete(SINGLE)
@@ -104,10 +115,11 @@ def load(partitioned: Partitioned, organizations: list[str]) -> Iterator[list[in
     last, done = [0], threading.Event()
 
     def publish() -> None:
-        while not done.is_set():
-            last[0] += 1
-            for organization_id in organizations:
-                partitioned.publish(organization_id, last[0])
+        with partitioned.broker.channel("billing") as channel:
+            while not done.wait(0.05):
+                last[0] += 1
+                for organization_id in organizations:
+                    _publish(channel, organization_id, last[0])
 
     thread = threading.Thread(target=publish)
     thread.start()
@@ -178,7 +190,7 @@ def test_the_single_queue_of_an_earlier_version_is_emptied_first_under_load(
         partitioned.declare(2)
         declared_at = last[0]
         with partitioned.consuming(partitioned.consumer(), partitioned.consumer()):
-            until(lambda: SINGLE not in partitioned.layout().old)
+            until(lambda: SINGLE not in partitioned.layout().old, every=0.3)
             until(lambda: last[0] > declared_at + 3)
     with partitioned.consuming(partitioned.consumer()):
         until(lambda: len(effects(partitioned.database)) == 6 * last[0])
@@ -187,6 +199,7 @@ def test_the_single_queue_of_an_earlier_version_is_emptied_first_under_load(
     assert rows(partitioned.database, DeadLetter) == []
 
 
+@pytest.mark.exhaustive
 def test_an_old_queue_is_left_to_the_consumer_of_an_earlier_version(
     partitioned: Partitioned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +234,7 @@ def _drained(channel: Any) -> None:
         return
 
 
+@pytest.mark.exhaustive
 def test_the_number_of_queues_changes_under_load_without_a_restart(
     partitioned: Partitioned,
 ) -> None:
@@ -231,7 +245,7 @@ def test_the_number_of_queues_changes_under_load_without_a_restart(
         with load(partitioned, organizations) as last:
             partitioned.declare(4)
             changed_at = last[0]
-            until(lambda: not partitioned.layout().old and last[0] > changed_at + 3)
+            until(lambda: not partitioned.layout().old and last[0] > changed_at + 3, every=0.3)
         until(lambda: len(effects(partitioned.database)) == 6 * last[0])
 
     assert partitioned.applied() == {key: list(range(1, last[0] + 1)) for key in organizations}
@@ -239,6 +253,7 @@ def test_the_number_of_queues_changes_under_load_without_a_restart(
     assert rows(partitioned.database, DeadLetter) == []
 
 
+@pytest.mark.exhaustive
 def test_the_number_is_not_changed_again_before_the_old_queues_are_empty(
     partitioned: Partitioned,
 ) -> None:
@@ -250,7 +265,7 @@ def test_the_number_is_not_changed_again_before_the_old_queues_are_empty(
         partitioned.declare(8)
 
     with partitioned.consuming(partitioned.consumer()):
-        until(lambda: not partitioned.layout().old)
+        until(lambda: not partitioned.layout().old, every=0.3)
     partitioned.declare(8)
     assert partitioned.layout().exchange == f"{SERVICE}.inbox.8"
 
@@ -266,15 +281,82 @@ def test_consumers_say_what_to_do_where_nothing_is_declared(partitioned: Partiti
         partitioned.layout()
 
 
-def test_consumers_wait_while_the_queues_are_being_declared(partitioned: Partitioned) -> None:
+def test_an_interrupted_change_is_repeated_with_the_same_number(partitioned: Partitioned) -> None:
     partitioned.declare(2)
     with partitioned.broker.channel() as channel:
         channel.exchange_declare(
-            f"{SERVICE}.inbox.changing", "fanout", durable=True, auto_delete=False
+            f"{SERVICE}.inbox.4.changing", "fanout", durable=True, auto_delete=False
         )
-    try:
-        with pytest.raises(topology.NotDeclared, match="being declared"):
-            partitioned.layout()
-    finally:
+    with pytest.raises(topology.NotDeclared, match="being declared"):
+        partitioned.layout()
+    for other in (2, 8):
+        with pytest.raises(Misconfigured, match="a change to 4 queues was interrupted"):
+            partitioned.declare(other)
+
+    partitioned.declare(4)
+
+    assert partitioned.layout().exchange == f"{SERVICE}.inbox.4"
+
+
+def test_a_layout_that_changes_while_it_is_read_is_not_used(
+    partitioned: Partitioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitioned.declare(4)
+    old_queues = topology._old_queues
+
+    def change_meanwhile(*about: Any) -> list[str]:
+        monkeypatch.setattr(topology, "_old_queues", old_queues)
         partitioned.declare(2)
-    assert partitioned.layout().old == ()
+        return old_queues(*about)
+
+    monkeypatch.setattr(topology, "_old_queues", change_meanwhile)
+
+    with pytest.raises(topology.NotDeclared):
+        partitioned.layout()
+    assert partitioned.layout().exchange == f"{SERVICE}.inbox.2"
+
+
+@pytest.mark.exhaustive
+def test_an_organization_keeps_its_queue_when_the_broker_restarts(
+    partitioned: Partitioned,
+) -> None:
+    partitioned.declare(16)
+    organizations = [ids.new("org") for _ in range(20)]
+    for organization_id in organizations:
+        partitioned.publish(organization_id, 1)
+    queues = partitioned.layout().queues
+    before = [partitioned.broker.depth(queue) for queue in queues]
+
+    partitioned.broker.server.settle()
+    partitioned.broker.server.restart()
+    for organization_id in organizations:
+        partitioned.publish(organization_id, 2)
+
+    depths = [partitioned.broker.depth(queue) for queue in queues]
+    assert depths == [2 * count for count in before]
+
+
+def test_a_batch_has_a_limited_number_of_messages_and_adapts_to_its_time(
+    partitioned: Partitioned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    consumer = partitioned.consumer()
+    together = consumer.inbox.receive_together
+
+    def noted(deliveries: Any) -> bool:
+        sizes.append(len(deliveries))
+        return together(deliveries)
+
+    monkeypatch.setattr(consumer.inbox, "receive_together", noted)
+    monkeypatch.setattr(consumers, "LONG_BATCH", 0.0)
+    monkeypatch.setattr(consumers.RabbitConsumer, "batch", 8)
+    consumer._size = 8
+    partitioned.declare(1)
+    for _ in range(3):
+        partitioned.publish(organization_id := ids.new("org"), *range(1, 11))
+    with partitioned.consuming(consumer):
+        until(lambda: len(effects(partitioned.database)) == 30)
+
+    assert organization_id in partitioned.applied()
+    assert sizes[0] <= 8
+    assert sizes[-1] <= 2

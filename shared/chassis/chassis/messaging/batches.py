@@ -76,7 +76,10 @@ class Batches:
             else:
                 items[item.id] = item
         redelivered = [item.id for item in items.values() if item.redelivered]
-        for suspect in redeliveries.suspects(self.inbox.database, redelivered):
+        suspects = redeliveries.suspects(self.inbox.database, redelivered)
+        others = [each for each in redelivered if each not in suspects]
+        redeliveries.note(self.inbox.database, others)
+        for suspect in suspects:
             irregular.append(items.pop(suspect).position)
         return sorted(irregular + self._apply(list(items.values())))
 

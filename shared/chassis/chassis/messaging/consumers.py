@@ -107,15 +107,18 @@ class RabbitConsumer:
     def _share(self, layout: Layout) -> list[str]:
         """The queues that this process consumes: of the old ones, until all are emptied."""
         parts = sorted(layout.old or layout.queues)
+        if not parts:
+            self._release()
+            return []
         if self._leases is None or self._leases.parts != parts:
             self._release()
             self._leases = Leases(self.inbox.database, self.kind, parts, LEASE)
-        return sorted(self._leases.held(clock.now())) if parts else []
+        return sorted(self._leases.held(clock.now()))
 
     def _release(self) -> None:
         """Give the share away, for other processes to take at once."""
         leases, self._leases = self._leases, None
-        if leases is not None and leases.parts:
+        if leases is not None:
             with suppress(Exception):  # without a database they run out
                 leases.release(clock.now())
 
@@ -159,7 +162,8 @@ class RabbitConsumer:
         with suppress(TimeoutError):
             while self._held and len(self._held) < self._size and self._bytes < self.batch_bytes:
                 connection.drain_events(timeout=max(deadline - time.monotonic(), 0.0001))
-        messages, self._held, self._bytes = self._held, [], 0
+        messages, self._held = self._held[: self._size], self._held[self._size :]
+        self._bytes = sum(len(message.body) for message in self._held)
         return messages
 
     def _apply(self, connection: Connection, messages: Sequence[Any]) -> None:
@@ -167,22 +171,29 @@ class RabbitConsumer:
         if len(messages) > 1 and self._apply_together(messages):
             return
         for message in messages:
-            connection.heartbeat_check()
-            if self._leases is not None:
-                self._leases.held(clock.now())
+            self._keep_alive(connection)
             self._process(message)
 
     def _apply_together(self, messages: Sequence[Any]) -> bool:
         began = time.monotonic()
-        if not self.inbox.receive_together(list(map(_delivery, messages))):
-            return False
-        failpoints.hit("consumer.before_ack")
-        messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
+        applied = self.inbox.receive_together(list(map(_delivery, messages)))
         if time.monotonic() - began > LONG_BATCH:
-            self._size = max(1, len(messages) // 2)
+            self._size = max(2, len(messages) // 2)
         else:
             self._size = min(self.batch, 2 * self._size)
-        return True
+        if applied:
+            failpoints.hit("consumer.before_ack")
+            messages[-1].channel.basic_ack(messages[-1].delivery_tag, multiple=True)
+        return applied
+
+    def _keep_alive(self, connection: Connection) -> None:
+        """Between messages that are applied one by one: only what is read from the connection
+        counts as a sign of the broker's life."""
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=0.0001)
+        connection.heartbeat_check()
+        if self._leases is not None:
+            self._leases.held(clock.now())
 
     def _process(self, message: Any) -> None:
         raw, published_by, redelivered = _delivery(message)
@@ -223,7 +234,7 @@ class RabbitBatchConsumer(RabbitConsumer):
             if position not in irregular:
                 message.channel.basic_ack(message.delivery_tag)
         for position in irregular:
-            connection.heartbeat_check()
+            self._keep_alive(connection)
             self._process(messages[position])
 
 

@@ -116,6 +116,7 @@ class Inbox:
             ]
             if redeliveries.suspects(self.database, redelivered):
                 return False
+            redeliveries.note(self.database, redelivered)
             with self.database.transaction() as session:
                 inbox_batches.apply(session, messages, self.listeners)
                 write_collected(session)

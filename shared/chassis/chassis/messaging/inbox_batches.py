@@ -4,6 +4,7 @@ Only for messages that are in order, came once in the batch, and do not fail. Ot
 transaction is given up, and each message is applied in one of its own.
 """
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from chassis.messaging.envelope import Decoded, Envelope
 from chassis.messaging.inbox_models import InboxRow, StreamPosition
 from chassis.messaging.listeners import GroupListener, Listeners
 
+# Seconds for all of them; afterwards each message gets a transaction of its own, so that rows are
+# not locked for long.
+PATIENCE = 2.0
 # A locked row is to cost the other messages little time.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '200ms'")
 
@@ -56,7 +60,10 @@ def apply(session: Session, messages: Sequence[Received], listeners_: Listeners)
 
 def _call(session: Session, messages: Sequence[Received], listeners_: Listeners) -> None:
     groups: dict[GroupListener, list[tuple[Envelope, Message]]] = {}
+    deadline = time.monotonic() + PATIENCE
     for each in messages:
+        if time.monotonic() > deadline:
+            raise Irregular("together they take too long")
         envelope, message = each.envelope, each.decoded.message
         listener = listeners_[type(message)]
         if isinstance(listener, GroupListener):

@@ -1,4 +1,8 @@
-"""Messages that the broker delivers again, because a process or its connection ended with them."""
+"""Messages that the broker delivers again, because a process or its connection ended with them.
+
+One that comes for the second time may only have been held together with one that kills the process:
+it is noted. If it happens again, each of them is applied alone, and counted.
+"""
 
 from collections.abc import Sequence
 
@@ -10,17 +14,16 @@ from chassis.runtime import clock
 
 
 def suspects(database: Database, redelivered: Sequence[str]) -> set[str]:
-    """Those of the redelivered messages that come for the third time or more; the others are noted.
-    A message that comes for the second time may only have been held together with one that kills
-    the process; if that happens again, each of them is applied alone."""
+    """Those of the redelivered messages that were noted before."""
     if not redelivered:
         return set()
-    with database.transaction() as session:
-        known = set(session.scalars(select(Redelivery.id).where(Redelivery.id.in_(redelivered))))
+    with database.reading() as session:
+        return set(session.scalars(select(Redelivery.id).where(Redelivery.id.in_(redelivered))))
+
+
+def note(database: Database, redelivered: Sequence[str]) -> None:
+    """Note that these messages come for the second time."""
+    if redelivered:
         now = clock.now()
-        session.add_all(
-            Redelivery(id=message_id, times=1, last_at=now)
-            for message_id in redelivered
-            if message_id not in known
-        )
-    return known
+        with database.transaction() as session:
+            session.add_all(Redelivery(id=each, times=1, last_at=now) for each in redelivered)

@@ -70,7 +70,8 @@ def declare(
         _declare_queue(channel, f"{service}.dead", {"x-queue-type": "quorum"})
         channel.queue_bind(f"{service}.dead", "dead", service)
         _refuse_second_change(connection, service, size)
-        channel.exchange_declare(_changing(service), "fanout", durable=True, auto_delete=False)
+        changing = _changing(service, size)
+        channel.exchange_declare(changing, "fanout", durable=True, auto_delete=False)
         _declare_inbox(channel, service, types, size)
         for type_ in batch_types:
             queue = batch_queue(service, type_)
@@ -81,17 +82,18 @@ def declare(
         for other in SIZES:
             if other != size:
                 channel.exchange_delete(_inbox(service, other))
-        channel.exchange_delete(_changing(service))
+        channel.exchange_delete(changing)
 
 
 def layout(connection: Connection, service: str) -> Layout:
     """The queues of the service's inbox. Raises NotDeclared."""
-    if _exchange_exists(connection, _changing(service)):
-        raise NotDeclared(f"the queues of {service} are being declared; if that takes long, repeat")
-    current = [size for size in SIZES if _exchange_exists(connection, _inbox(service, size))]
-    if len(current) != 1:
-        raise NotDeclared(f"the queues of {service} are not declared: run its command topology")
+    current = _declared_sizes(connection, service)
     old = _old_queues(connection, service, current)
+    # Looked at last, and the sizes again: a topology step may have begun meanwhile.
+    if _size_in_progress(connection, service):
+        raise NotDeclared(f"the queues of {service} are being declared; if that takes long, repeat")
+    if len(current) != 1 or _declared_sizes(connection, service) != current:
+        raise NotDeclared(f"the queues of {service} are not declared: run its command topology")
     return Layout(_inbox(service, current[0]), tuple(_queues(service, current[0])), tuple(old))
 
 
@@ -149,7 +151,10 @@ def old_batch_queue(service: str, type_: str) -> str:
 
 def _refuse_second_change(connection: Connection, service: str, size: int) -> None:
     """The old queues of one layout can be emptied in any order, those of two could not."""
-    sizes = [other for other in SIZES if _exchange_exists(connection, _inbox(service, other))]
+    unfinished = _size_in_progress(connection, service)
+    if unfinished not in (None, size):
+        raise Misconfigured(f"a change to {unfinished} queues was interrupted; repeat it first")
+    sizes = _declared_sizes(connection, service)
     old = _old_queues(connection, service, sizes)
     if sizes and size not in sizes and old:
         raise Misconfigured(f"listeners have to empty {', '.join(old)} first; repeat it then")
@@ -177,7 +182,8 @@ def _declare_inbox(channel: Any, service: str, types: Sequence[str], size: int) 
         auto_delete=False,
         arguments={"hash-header": HASHED},
     )
-    for queue in _queues(service, size):
+    # Sorted by name, as the broker sorts them when it starts: their order decides which is whose.
+    for queue in sorted(_queues(service, size)):
         arguments = {"x-single-active-consumer": True, "x-dead-letter-routing-key": service}
         _declare_queue(channel, queue, _LIMITS | arguments)
         channel.queue_bind(queue, exchange, "1")  # its weight
@@ -230,9 +236,19 @@ def _single_inbox(service: str) -> str:
     return f"{service}.inbox"
 
 
-def _changing(service: str) -> str:
-    """An exchange that exists while the topology is being declared."""
-    return f"{service}.inbox.changing"
+def _changing(service: str, size: int) -> str:
+    """An exchange that exists while an inbox of this size is being declared."""
+    return f"{_inbox(service, size)}.changing"
+
+
+def _declared_sizes(connection: Connection, service: str) -> list[int]:
+    return [size for size in SIZES if _exchange_exists(connection, _inbox(service, size))]
+
+
+def _size_in_progress(connection: Connection, service: str) -> int | None:
+    return next(
+        (size for size in SIZES if _exchange_exists(connection, _changing(service, size))), None
+    )
 
 
 def _producer(type_: str) -> str:
