@@ -48,11 +48,13 @@ class Site:
         self.api = self.api or self.address
         self.staff = Staff(self.api)
         assert self.staff.sign_in(ADMIN, self.password).status == 201
-        assert (
-            self.staff.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status
-            == 200
-        )
+        # Listeners that a test before this one has killed or stopped may take long to return.
+        until(self._settings_are_applied)
         self.provider = str(self.staff.call("GET", "/v1/me").body["organization"]["id"])
+
+    def _settings_are_applied(self) -> bool:
+        wanted = {"managed_service": True}
+        return self.staff.call("PATCH", "/v1/settings", wanted, wait=10).status == 200
 
     def open(self, **changes: Any) -> "Customer":
         """Create a customer through the API."""
