@@ -130,7 +130,7 @@ def test_the_relay_says_once_that_it_has_to_poll(world: World) -> None:
     relay, stop = Relay(world.database, RecordingBus()), threading.Event()
 
     with capture_logs() as captured:
-        notifications.listen(world.database.url, relay, stop)
+        notifications.listen(world.database.url, notifications.PUBLISHED, relay, stop)
 
     assert [line["event"] for line in captured] == ["notifications.pooled"]
     assert "DATABASE_DIRECT_URL" in captured[0]["detail"]
@@ -144,7 +144,9 @@ def test_the_relay_is_notified_past_the_pool(
     relay = Relay(database, RecordingBus())
     monkeypatch.setattr(relay, "wake", woken.set)
     listening = threading.Thread(
-        target=notifications.listen, args=(migrated.app_url, relay, stop), daemon=True
+        target=notifications.listen,
+        args=(migrated.app_url, notifications.PUBLISHED, relay, stop),
+        daemon=True,
     )
     listening.start()
 

@@ -61,7 +61,9 @@ def test_every_connection_leads_to_the_host_that_answers(postgres_database: Data
     pooled, notifying = Database(url, pool_size=1), notifications.database(url, 1)
     relay, stop, woken = Relay(pooled, FakeBus()), threading.Event(), threading.Event()
     relay.wake = woken.set  # type: ignore[method-assign]
-    listening = threading.Thread(target=notifications.listen, args=(url, relay, stop), daemon=True)
+    listening = threading.Thread(
+        target=notifications.listen, args=(url, notifications.PUBLISHED, relay, stop), daemon=True
+    )
     listening.start()
 
     def notified() -> bool:

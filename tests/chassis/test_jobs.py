@@ -2,15 +2,16 @@
 
 import threading
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from chassis.db import leases
 from chassis.db.database import Database
-from chassis.runtime import clock, failpoints, ids, tick
+from chassis.runtime import clock, failpoints, ids, notifications, tick
 from chassis.runtime.service import Job
 
-from tests.chassis.messages import publish_opened
+from tests.chassis.messages import Effect, publish_opened
 from tests.waiting import until
 
 
@@ -78,8 +79,7 @@ class Lanes:
 def test_the_lanes_of_a_frozen_process_are_taken_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (leases, tick):
-        monkeypatch.setattr(module, "LENGTH", timedelta(seconds=1))
+    monkeypatch.setattr(leases, "LENGTH", timedelta(seconds=1))
     frozen = leases.Leases(database, "lanes", ["first", "second"])
     frozen.renew(clock.now())
     ran: list[str] = []
@@ -96,8 +96,9 @@ def test_the_lanes_of_a_frozen_process_are_taken_over(
 
 @pytest.mark.both_databases
 def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "LENGTH", timedelta(seconds=1))
     ran: list[list[str]] = [[], []]
     stops = [threading.Event(), threading.Event()]
     threads = [
@@ -119,27 +120,92 @@ def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
             thread.join()
 
 
-def test_jobs_run_less_often_while_there_is_nothing_to_do_for_long() -> None:
+@pytest.mark.parametrize(("woken", "pauses"), [(True, [1, 2, 10, 10]), (False, [1, 2, 2, 2])])
+def test_jobs_run_less_often_while_nothing_changes(woken: bool, pauses: list[float]) -> None:
     now = [0.0]
     pace = tick.Pace(lambda: now[0])
-    job, exact = Job("thing", 0.5, lambda *_: 0, idle=2), Job("exact", 0.5, lambda *_: 0)
+    pace.is_woken = woken
+    job, rare = Job("thing", 0.5, lambda *_: 0), Job("rare", 60, lambda *_: 0)
     assert pace.pause(job, 0.5) == 0.5
 
     now[0] = tick.ACTIVE + 1
-    assert [pace.pause(job, 0.5), pace.pause(job, 1), pace.pause(job, 2)] == [1, 2, 2]
-    assert pace.pause(exact, 0.5) == 0.5
+    assert [pace.pause(job, before) for before in (0.5, 1, 5, 10)] == pauses
+    assert pace.pause(rare, 60) == 60
 
     pace.note_activity()
     assert pace.pause(job, 2) == 0.5
 
 
-def test_what_is_published_makes_jobs_run_at_their_own_pace_again(
+class Resting:
+    """A service with one job, which rests from its first turn on."""
+
+    def __init__(self, ran: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ran = ran
+        monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
+
+    def all_jobs(self) -> tuple[Job, ...]:
+        return (Job("thing", 0.01, lambda *_: self.ran.append("thing")),)  # type: ignore[func-returns-value]
+
+
+def test_what_is_published_in_its_process_makes_a_job_run_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted: list[str] = []
-    monkeypatch.setattr(tick.Pace, "note_activity", lambda _: noted.append("active"))
-    tick.Tick(Lanes([]), database, None)
+    ran: list[str] = []
+    jobs, stop = tick.Tick(Resting(ran, monkeypatch), database, None), threading.Event()
+    thread = threading.Thread(target=jobs.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: ran)
+        for turns in (2, 3):
+            publish_opened(database, ids.new("org"))
+            until(lambda: len(ran) == turns)  # noqa: B023 - called before the loop goes on
+    finally:
+        stop.set()
+        thread.join()
 
-    publish_opened(database, ids.new("org"))
 
-    assert noted == ["active"]
+def test_a_change_by_another_process_makes_a_job_run_again(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    jobs, stop = tick.Tick(Resting(ran, monkeypatch), postgres_database, None), threading.Event()
+    listening = (postgres_database.url, notifications.CHANGED, jobs, stop)
+    threads = [
+        threading.Thread(target=jobs.run, args=(stop,)),
+        threading.Thread(target=notifications.listen, args=listening),
+    ]
+    other, seconds = notifications.database(postgres_database.url, 1), count(step=60)
+    notifications.wake_jobs(other, lambda: next(seconds))
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: jobs.is_woken and ran)
+        for _ in range(3):  # the first may be taken for the wake-up of the connection
+            before = len(ran)
+            with other.transaction() as session:
+                session.add(Effect(word=ids.new("org")))
+            until(lambda: len(ran) > before)  # noqa: B023 - called before the loop goes on
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        other.close()
+
+
+def test_a_process_announces_changes_seldom_and_its_upkeep_never(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(notifications, "_notify", lambda _, channel: sent.append(channel))
+    database, now = notifications.database(postgres_database.url, 1), [0.0]
+    notifications.wake_jobs(database, lambda: now[0])
+
+    leases.Leases(database, "lanes", ["one"]).renew(clock.now())
+    assert sent == []
+
+    for second, expected in ((0.0, 1), (9.9, 1), (10.0, 2)):
+        now[0] = second
+        with database.transaction() as session:
+            session.add(Effect(word=ids.new("org")))
+        assert sent == ["changed"] * expected
+    database.close()

@@ -17,6 +17,7 @@ from chassis.runtime.settings import ServiceSettings
 from org.app import SERVICE
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from tests.databases import PreparedDatabases, schema_of
 from tests.waiting import until
@@ -238,6 +239,23 @@ def owner(
 
 
 TABLES = {"alembic_version": SERVICE.migrations, "alembic_version_chassis": schema.CHASSIS}
+
+
+def test_a_reason_of_ours_is_logged_in_a_line_and_an_error_with_its_traceback() -> None:
+    def not_yet() -> None:
+        raise NotReady("no success yet")
+
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    with capture_logs() as captured:
+        Readiness({"ours": not_yet, "other": broken}).outcome()
+
+    lines = {line["check"]: (line["error"], bool(line["exc_info"])) for line in captured}
+    assert lines == {
+        "ours": ("NotReady: no success yet", False),
+        "other": ("RuntimeError: broken", True),
+    }
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -16,9 +16,9 @@ class Settings:
     of each of these: requests that need no token (above it, two at once), with a refused token, and
     for the gateway's own paths; ``trusted_proxies``: networks (separated by commas or spaces) of
     the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the
-    feeds of revocations; ``feed_silence_s``: seconds without a response after which no token is
-    accepted; ``readiness_s``: seconds for which the outcome of ``/readyz`` is kept;
-    ``tls_certificate``, ``tls_authorities`` and ``readiness_file``: as of every service.
+    feeds of revocations while there are requests; ``feed_silence_s``: seconds without a response
+    after which no token is accepted; ``readiness_s``: seconds for which the outcome of ``/readyz``
+    is kept; ``tls_certificate``, ``tls_authorities`` and ``readiness_file``: as of every service.
 
     How many of a kind at once: ``downloads`` (streams, CSV, PDF) and ``uploads`` (bodies above 64
     KiB) of this process, the other threads being for all other requests; and of each kind for one

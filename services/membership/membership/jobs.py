@@ -112,11 +112,11 @@ def reencrypt(database: Database, settings: Any) -> str:
 
 
 JOBS = (
-    Job("send_mails", 0.5, send_mails, idle=2),
+    Job("send_mails", 0.5, send_mails),
     Job("report_failed_attempts", 5, report_failed_attempts),
     Job("delete_expired", 60, delete_expired),
     Job("erase_people", 60, erase_people),
     Job("expire_offers", 60, expire_offers),
-    Job("end_support", 1, end_support, idle=5),
+    Job("end_support", 1, end_support),
     Job("suspend_keys", 60, suspend_keys),
 )

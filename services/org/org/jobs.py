@@ -113,9 +113,9 @@ def compare_page(
 
 
 JOBS = (
-    Job("purge_due", 0.5, _in_transaction(sagas.purge_due), idle=2),
+    Job("purge_due", 0.5, _in_transaction(sagas.purge_due)),
     Job("resend_requests", 5, _in_transaction(sagas.resend_requests)),
-    Job("publish_receipts", 1, _in_transaction(actions.publish_receipts), idle=2),
+    Job("publish_receipts", 1, _in_transaction(actions.publish_receipts)),
     Job("delete_expired_revocations", 60, _in_transaction(actions.delete_expired_revocations)),
     Job("delete_client_addresses", 60, _in_transaction(actions.client_addresses.delete_expired)),
     Job("erase_people", 60, _in_transaction(actions.erase_more_people)),

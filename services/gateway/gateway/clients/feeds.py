@@ -9,6 +9,10 @@ from chassis.errors import Unavailable
 from chassis.http.client import InternalClient
 from chassis.runtime import log
 
+# Without a request for this many pauses the feed is read less often.
+_PAUSES_UNTIL_REST = 10
+# Seconds for which a request waits until the feed has been read.
+_PATIENCE = 1.0
 _LOG = log.get("feeds")
 
 
@@ -16,7 +20,10 @@ class Feed:
     """Follows one service's feed. ``learn`` receives every entry, some of them more than once.
 
     ``silence``: seconds without a response after which the feed counts as stale; ``pause``:
-    seconds between two requests; ``name``: the service."""
+    seconds between two looks while there are requests; ``name``: the service.
+
+    While there are none it is read just often enough not to become stale, and again before the
+    next request is admitted."""
 
     def __init__(
         self,
@@ -31,8 +38,9 @@ class Feed:
         self._client, self._learn, self._clock = client, learn, clock
         self._silence, self._pause, self.name = silence, pause, name
         self._position = 0
-        self._complete_at = float("-inf")
-        self._loaded = threading.Event()
+        self._complete_at = self._asked_at = float("-inf")
+        self._loaded, self._current = threading.Event(), threading.Event()
+        self._wanted = threading.Event()
         self._started = threading.Lock()
         self._stopped = threading.Event()
 
@@ -44,11 +52,21 @@ class Feed:
     def stop(self) -> None:
         """Stop following."""
         self._stopped.set()
+        self._wanted.set()
 
     def is_fresh(self) -> bool:
         """Whether everything has been loaded and the service has responded lately. Waits up to a
         second for the first load."""
-        return self._loaded.wait(1.0) and self._clock() - self._complete_at <= self._silence
+        return self._loaded.wait(_PATIENCE) and self._clock() - self._complete_at <= self._silence
+
+    def check_for_request(self) -> None:
+        """As ``check``. The first request after a rest waits, up to a second, until the feed has
+        been read again."""
+        self._asked_at = self._clock()
+        if not self._current.is_set():
+            self._wanted.set()
+            self._current.wait(_PATIENCE)
+        self.check()
 
     def check(self) -> None:
         """Raises Unavailable when the feed is stale."""
@@ -90,4 +108,14 @@ class Feed:
                 if not is_silent:
                     _LOG.warning("feed.unavailable", problem=type(problem).__name__)
                 is_silent = True
+            self._current.set()
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until the next look: a pause while there are requests, otherwise until there is one."""
+        if self._clock() - self._asked_at < _PAUSES_UNTIL_REST * self._pause:
             self._stopped.wait(self._pause)
+            return
+        self._current.clear()
+        self._wanted.wait(max(self._pause, self._silence / 3))
+        self._wanted.clear()

@@ -26,6 +26,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.on_publish: list[Callable[[], None]] = []
+        self.on_change: list[Callable[[], None]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
         self._turn: AbstractContextManager[object] = (
@@ -42,13 +43,19 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, *, correlation: str = "", causation: str = "", client: Client | None = None
+        self,
+        *,
+        correlation: str = "",
+        causation: str = "",
+        client: Client | None = None,
+        upkeep: bool = False,
     ) -> Iterator[Session]:
         """One unit of work: committed when the block ends, rolled back when it raises.
 
         Messages and audit rows that were collected are written at its end, with ``correlation``
-        (a request id), ``causation`` (a message id) and the ``client`` of the request. The relay is
-        woken after the commit."""
+        (a request id), ``causation`` (a message id) and the ``client`` of the request. After the
+        commit the relay is woken if there are messages, and the jobs unless this is the
+        ``upkeep`` of a process itself, which gives them nothing to do."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(
                 correlation=correlation or cause.get(), causation=causation, client=client
@@ -58,6 +65,9 @@ class Database:
                 unit_of_work.write_collected(session)
         if session.info.get("published"):
             for wake in self.on_publish:
+                wake()
+        if not upkeep:
+            for wake in self.on_change:
                 wake()
 
     @contextmanager

@@ -18,7 +18,7 @@ from chassis.db.columns import Base, BigInt, Instant
 from chassis.db.database import Database
 from chassis.runtime import ids
 
-LENGTH = timedelta(seconds=5)
+LENGTH = timedelta(seconds=6)
 
 
 class LeaseHolder(Base):
@@ -45,9 +45,14 @@ class Leases:
     """The leases of one process on a kind of work."""
 
     def __init__(
-        self, database: Database, kind: str, parts: Sequence[str], length: timedelta = LENGTH
+        self,
+        database: Database,
+        kind: str,
+        parts: Sequence[str],
+        length: timedelta | None = None,
     ) -> None:
-        self.database, self.kind, self.parts, self.length = database, kind, sorted(parts), length
+        self.database, self.kind, self.parts = database, kind, sorted(parts)
+        self.length = length or LENGTH
         self.holder = ids.new("rly")
         self._fences: dict[str, int] = {}
         self._until: datetime | None = None
@@ -70,7 +75,7 @@ class Leases:
 
     def renew(self, now: datetime) -> None:
         """Prolong the leases, up to a fair share; give away what is more, take what is free."""
-        with self.database.transaction() as session:
+        with self.database.transaction(upkeep=True) as session:
             self._sign_in(session, now)
             every = select(Lease.part, Lease.holder, Lease.fence, Lease.until)
             rows = session.execute(
@@ -108,7 +113,7 @@ class Leases:
 
     def release(self, now: datetime) -> None:
         """Give all parts away, for others to take at once."""
-        with self.database.transaction() as session:
+        with self.database.transaction(upkeep=True) as session:
             mine = update(Lease).where(Lease.kind == self.kind, Lease.holder == self.holder)
             session.execute(mine.values(until=now))
             session.execute(

@@ -22,7 +22,7 @@ from chassis.runtime.readiness import Check, Progress
 
 BATCH = 200
 # The longest times between two looks for messages; the latter where the relay is woken for each.
-POLL, POLL_WOKEN = timedelta(seconds=1), timedelta(seconds=2.5)
+POLL, POLL_WOKEN = timedelta(seconds=1), timedelta(seconds=3)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 LOG_EVERY = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -173,7 +173,7 @@ class Relay:
         result = self.bus.publish(messages)
         failpoints.hit("relay.published")
         self._backlog.tried(result.returned, with_returned=retry)
-        with self.database.transaction() as session:
+        with self.database.transaction(upkeep=True) as session:
             self._mark(session, result, now)
         if retry:
             self._retries.note(messages, result, now)

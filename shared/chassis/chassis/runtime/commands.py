@@ -90,4 +90,6 @@ def verify_audit(service: Service) -> None:
 
 def _database(service: Service) -> Database:
     settings: Any = load(service.settings, "command")
-    return notifications.database(settings.database_url, _CONNECTIONS)
+    database = notifications.database(settings.database_url, _CONNECTIONS)
+    notifications.wake_jobs(database)
+    return database

@@ -25,14 +25,14 @@ class Outage:
         self._failures = 0
         self._began = self._logged = 0.0
 
-    def failed(self, problem: Exception) -> None:
-        """Note a failure."""
+    def failed(self, problem: Exception, *, trace: bool = True) -> None:
+        """Note a failure. ``trace``: log the first one with its traceback."""
         now = self._clock()
         self._failures += 1
         error = f"{type(problem).__name__}: {problem}".splitlines()[0]
         if self._failures == 1:
             self._began = self._logged = now
-            self._log.warning(self._failed, error=error, exc_info=problem)
+            self._log.warning(self._failed, error=error, exc_info=problem if trace else None)
         elif now - self._logged >= EVERY:
             self._logged = now
             self._log.warning(self._failed, error=error, failures=self._failures)

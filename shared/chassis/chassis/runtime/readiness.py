@@ -114,11 +114,11 @@ class Readiness:
             try:
                 check()
             except Exception as problem:
+                outage.failed(problem, trace=not isinstance(problem, NotReady))
                 future.set_result(name_of(problem))
-                outage.failed(problem)
             else:
-                future.set_result("ok")
                 outage.over()
+                future.set_result("ok")
 
         threading.Thread(target=run, daemon=True).start()
         return future

@@ -36,6 +36,7 @@ def web(service: Service) -> None:
     def build() -> Any:
         # One more than threads that serve requests: the readiness of a busy process is checked too.
         database = notifications.database(settings.database_url, settings.web_threads + 1)
+        notifications.wake_jobs(database)
         return service.create_app(settings, database, transports(service, settings))
 
     web_server.serve(build, settings)
@@ -46,6 +47,7 @@ def listen(service: Service) -> None:
     from chassis.messaging import consumers
 
     settings, database, stop = _start(service, "listen")
+    notifications.wake_jobs(database)
     inbox = Inbox(database, service.listeners)
     consumer = consumers.RabbitConsumer(settings.broker_url, service.name, inbox)
     batch_consumers = [
@@ -79,10 +81,7 @@ def relay(service: Service) -> None:
     running = Relay(database, bus)
     broker = {"broker": kept(bus.check, _BROKER_SECONDS)}
     serve_health(settings, {**service.checks(database), **broker, **running.checks})
-    notified_by = settings.database_direct_url or settings.database_url
-    threading.Thread(
-        target=notifications.listen, args=(notified_by, running, stop), daemon=True
-    ).start()
+    _start_listening(settings, notifications.PUBLISHED, running, stop)
     running.run(stop)
     bus.close()
     database.close()
@@ -95,6 +94,7 @@ def run_jobs(service: Service) -> None:
         service = service.with_transports(transports(service, settings))
     running = tick.Tick(service, database, settings)
     serve_health(settings, {**service.checks(database), **running.checks})
+    _start_listening(settings, notifications.CHANGED, running, stop)
     running.run(stop)
     database.close()
 
@@ -123,6 +123,15 @@ def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return settings, notifications.database(settings.database_url, _CONNECTIONS), stop
+
+
+def _start_listening(
+    settings: Any, channel: str, sleeper: notifications.Sleeper, stop: threading.Event
+) -> None:
+    url = settings.database_direct_url or settings.database_url
+    threading.Thread(
+        target=notifications.listen, args=(url, channel, sleeper, stop), daemon=True
+    ).start()
 
 
 def _run_to_the_end(consumer: "RabbitConsumer", stop: threading.Event) -> None:

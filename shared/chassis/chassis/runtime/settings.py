@@ -57,7 +57,7 @@ class ServiceSettings:
     calls by https."""
 
     database_url: Secret
-    database_direct_url: Secret = needed_by("relay", default=Secret(""))
+    database_direct_url: Secret = needed_by("relay", "tick", default=Secret(""))
     broker_url: Secret = needed_by("listen", "relay", default=Secret(""))
     internal_secret: Secret = needed_by("web", default=Secret(""))
     internal_callers: str = needed_by("web", default="")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from chassis.db.database import Database, cause
-from chassis.db.leases import LENGTH, Leases
+from chassis.db.leases import Leases
 from chassis.runtime import clock, ids, log
 from chassis.runtime.backoff import Backoff
 from chassis.runtime.outages import Outage
@@ -14,14 +14,17 @@ from chassis.runtime.service import Job, Service
 
 # Seconds that a turn of a lane may take, and for which a job may fail, before that is reported.
 TURN = 600.0
-# Seconds without anything to do after which jobs run less often, and the longest wait of a lane.
-ACTIVE, _LONGEST = 30.0, 5.0
+# Seconds without a change after which jobs run less often, and the longest pause then: where jobs
+# are woken by changes, and where they have to look for themselves.
+ACTIVE, IDLE_WOKEN, IDLE = 30.0, 10.0, 2.0
 _LOG = log.get("tick")
 
 
 class Tick:
     """Runs the jobs of a service. Jobs of one lane take turns; lanes do not wait for each other.
-    Several processes share the lanes. ``now``: the clock of the checks."""
+    Several processes share the lanes. ``now``: the clock of the checks.
+
+    While nothing changes, jobs run less often; ``wake`` ends that."""
 
     def __init__(
         self,
@@ -35,8 +38,9 @@ class Tick:
         for job in service.all_jobs():
             self._lanes.setdefault(job.lane, []).append(job)
         self._leases = Leases(database, "lanes", list(self._lanes))
+        self._wakes = {lane: threading.Event() for lane in self._lanes}
         self._pace = Pace()
-        database.on_publish.append(self._pace.note_activity)
+        database.on_publish.append(self.wake)
         self._renewal = Progress(now=now)
         self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
 
@@ -45,6 +49,21 @@ class Tick:
         """Whether the leases are renewed, every lane takes its turns, and no job fails for long."""
         lanes = {f"jobs {lane}".strip(): turns.check for lane, turns in self._turns.items()}
         return {"leases": self._renewal.check, **lanes}
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether ``wake`` is called when the service's data changes."""
+        return self._pace.is_woken
+
+    @is_woken.setter
+    def is_woken(self, woken: bool) -> None:
+        self._pace.is_woken = woken
+
+    def wake(self) -> None:
+        """Something has changed: run the jobs at their own pace again."""
+        self._pace.note_activity()
+        for woken in self._wakes.values():
+            woken.set()
 
     def run(self, stop: threading.Event) -> None:
         """Run jobs until told to stop. A job that fails is logged and runs again at its next
@@ -56,6 +75,7 @@ class Tick:
         for thread in threads:
             thread.start()
         self._renew(stop)
+        self.wake()
         for thread in threads:
             thread.join()
         self._leases.release(clock.now())
@@ -73,7 +93,7 @@ class Tick:
                 outage.over()
                 self._renewal.succeeded()
                 backoff.reset()
-                stop.wait(LENGTH.total_seconds() / 2)
+                stop.wait(self._leases.length.total_seconds() / 2)
 
     def _run_lane(self, lane: str, jobs: Sequence[Job], stop: threading.Event) -> None:
         turns = [_Turns(job, self._leases.database, self._settings, self._pace) for job in jobs]
@@ -89,16 +109,20 @@ class Tick:
             else:
                 progress.succeeded()
             due = min(each.due for each in turns) - time.monotonic()
-            stop.wait(min(max(due, 0.0), _LONGEST) if held else 0.5)
+            if self._wakes[lane].wait(max(due, 0.0) if held else 0.5):
+                self._wakes[lane].clear()
+                for each in turns:
+                    each.hurry()
 
 
 class Pace:
-    """How often jobs run that need not run often while the service has nothing to do. It has when
-    it published something, or a job did something, within half a minute."""
+    """How often jobs run while the service has nothing to do. It has if its data changed or a job
+    did something within half a minute. ``is_woken``: whether all changes are noted."""
 
     def __init__(self, now: Clock = time.monotonic) -> None:
         self._now = now
         self._active = now()
+        self.is_woken = False
 
     def note_activity(self) -> None:
         """The service has something to do."""
@@ -109,7 +133,8 @@ class Pace:
         one."""
         if self._now() - self._active <= ACTIVE:
             return job.every
-        return min(max(before, job.every) * 2, max(job.idle, job.every))
+        longest = IDLE_WOKEN if self.is_woken else IDLE
+        return min(max(before, job.every) * 2, max(longest, job.every))
 
 
 class _Turns:
@@ -117,16 +142,21 @@ class _Turns:
 
     def __init__(self, job: Job, database: Database, settings: object, pace: Pace) -> None:
         self._job, self._database, self._settings = job, database, settings
-        self.due = 0.0
+        self.due = self._began = 0.0
         self.problem: Exception | None = None
         self._pace, self._pause = pace, job.every
         self._outage = Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered")
+
+    def hurry(self) -> None:
+        """Take the next turn as soon after the last as while there is something to do."""
+        self.due, self._pause = min(self.due, self._began + self._job.every), self._job.every
 
     def take_if_due(self) -> None:
         """Run the job unless its next turn is later."""
         began = time.monotonic()
         if began < self.due:
             return
+        self._began = began
         cause.set(f"{self._job.name}:{ids.new('evt')}")
         try:
             did = self._job.run(self._database, clock.now(), self._settings)
