@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, jobs
+from billing.actions.accounts import notifications
 from billing.models import Account, Spending
 from billing.values import parse_money
 from chassis.runtime import clock
 from sqlalchemy import select
 
 from tests.billing.conftest import CLERK
+from tests.databases import counted
 
 
 def charge(world, org, amount, now):
@@ -125,3 +127,20 @@ def test_locked_accounts_are_recounted_later(world):
         recount_days_to_empty(world, now + timedelta(days=1))
     with world.database.reading() as session:
         assert session.get_one(Account, org).days_due_on == now.date() + timedelta(days=1)
+
+
+def test_balances_of_many_accounts_take_as_many_statements_as_of_two(world):
+    orgs, now = [world.open() for _ in range(8)], clock.now()
+    for org in orgs:
+        world.top_up(org, "57")
+        charge(world, org, "7", now)
+
+    def publish(count):
+        with world.database.transaction() as session:
+            chosen = select(Account).where(Account.organization_id.in_(orgs[:count]))
+            notifications.publish_balance_soon(session, *session.scalars(chosen))
+        with counted(world.database) as seen:
+            world.run_jobs("publish_balances", now=now)
+        return len(seen)
+
+    assert publish(8) == publish(2)

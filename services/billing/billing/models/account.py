@@ -112,6 +112,11 @@ class Account(Base):
         return self.status in (CLOSED, SEALED)
 
     @property
+    def days_are_counted(self) -> bool:
+        """Whether it has days to empty as soon as something is spent."""
+        return self.payment_mode != POSTPAID and not self.is_closed
+
+    @property
     def buckets(self) -> Buckets:
         return Buckets(
             prepaid=self.prepaid,

@@ -1,6 +1,7 @@
 """Reading accounts."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -70,6 +71,7 @@ def utc_day(moment: datetime) -> date:
 def show_account(session: Session, account: Account, now: datetime) -> dict[str, Any]:
     """The account as the API returns it."""
     figures = account.figures(now)
+    days = days_to_empty(session, [account], now)
 
     def money(amount: int | None) -> str | None:
         return None if amount is None else format_money(amount, account.currency)
@@ -87,7 +89,7 @@ def show_account(session: Session, account: Account, now: datetime) -> dict[str,
         "expecting_invoice": money(figures.expecting_invoice),
         "amount_due": money(figures.amount_due),
         "current_balance": money(figures.current_balance),
-        "days_to_empty": days_to_empty(session, account, now),
+        "days_to_empty": days[account.organization_id],
         "auto_top_up": {
             "enabled": account.auto_enabled,
             "threshold": money(account.auto_top_up_threshold),
@@ -119,22 +121,38 @@ def public_status(account: Account) -> str:
     return CLOSED if account.status == SEALED else account.status
 
 
-def days_to_empty(session: Session, account: Account, now: datetime) -> int | None:
-    """How many whole days the usable credits last at the rate of the last 14 days, including today.
+def days_to_empty(
+    session: Session, accounts: Sequence[Account], now: datetime
+) -> dict[str, int | None]:
+    """For each account, how many whole days its usable credits last at the rate of the last 14
+    days, including today.
 
     At most a hundred years. None if nothing is spent, or the account is postpaid or closed.
     """
-    if account.payment_mode != "prepaid" or account.is_closed:
-        return None
-    daily_amounts = select(Spending.amount).where(
-        Spending.organization_id == account.organization_id,
-        Spending.day > utc_day(now) - timedelta(days=BURN_DAYS),
-    )
-    spent = sum(session.scalars(daily_amounts))
-    if not spent:
+    ids = [each.organization_id for each in accounts if each.days_are_counted]
+    spent = _spent_lately(session, ids, now) if ids else {}
+    return {each.organization_id: _days(each, spent, now) for each in accounts}
+
+
+def _days(account: Account, spent: Mapping[str, int], now: datetime) -> int | None:
+    spending = spent.get(account.organization_id)
+    if not spending:
         return None
     usable = max(0, account.figures(now).usable)
-    return min(usable * BURN_DAYS // spent, MAX_DAYS_TO_EMPTY)
+    return min(usable * BURN_DAYS // spending, MAX_DAYS_TO_EMPTY)
+
+
+def _spent_lately(
+    session: Session, organization_ids: Sequence[str], now: datetime
+) -> dict[str, int]:
+    daily_amounts = select(Spending.organization_id, Spending.amount).where(
+        Spending.organization_id.in_(organization_ids),
+        Spending.day > utc_day(now) - timedelta(days=BURN_DAYS),
+    )
+    spent: Counter[str] = Counter()
+    for organization_id, amount in session.execute(daily_amounts):
+        spent[organization_id] += amount
+    return spent
 
 
 def blockers(account: Account, now: datetime) -> list[dict[str, str]]:

@@ -75,7 +75,7 @@ def record_transaction(
             }
         ],
     )
-    notifications.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now=now)
 
 
 def record_denial(

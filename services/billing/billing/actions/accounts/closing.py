@@ -87,4 +87,4 @@ def _record_status(
         now=now,
         changes=[{"field": "status", "before": before, "after": account.status}],
     )
-    notifications.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now=now)

@@ -18,12 +18,18 @@ from billing.values import format_money
 _UNPUBLISHED: Any = UnpublishedBalance.__table__
 
 
-def publish_balance(session: Session, account: Account, now: datetime) -> None:
-    """Publish the account's figures."""
+def publish_balance(session: Session, *accounts: Account, now: datetime) -> None:
+    """Publish the figures of each of the accounts."""
+    days = queries.days_to_empty(session, accounts, now)
+    for account in accounts:
+        account.published_days_to_empty = days[account.organization_id]
+        schedule_recount(account, now)
+        _publish_figures(session, account, now)
+
+
+def _publish_figures(session: Session, account: Account, now: datetime) -> None:
     figures = account.figures(now)
     as_of = account.stamp_publication(now)
-    account.published_days_to_empty = queries.days_to_empty(session, account, now)
-    schedule_recount(account, now)
 
     def money(amount: int) -> str:
         return format_money(amount, account.currency)
@@ -72,9 +78,8 @@ def publish_balances(session: Session, *, organization_ids: Collection[str], now
             .returning(UnpublishedBalance.organization_id)
         )
     )
-    for account in accounts:
-        if account.organization_id in waiting:
-            publish_balance(session, account, now)
+    still = [account for account in accounts if account.organization_id in waiting]
+    publish_balance(session, *still, now=now)
     return len(waiting)
 
 
@@ -108,9 +113,14 @@ def recount_days_to_empty(session: Session, *, now: datetime, limit: int = 25) -
     Returns how many accounts were recounted.
     """
     accounts = queries.accounts_to_recount(session, now, limit)
+    days = queries.days_to_empty(session, accounts, now)
+    changed = [
+        account
+        for account in accounts
+        if days[account.organization_id] != account.published_days_to_empty
+    ]
+    publish_balance(session, *changed, now=now)
     for account in accounts:
-        if queries.days_to_empty(session, account, now) != account.published_days_to_empty:
-            publish_balance(session, account, now)
         schedule_recount(account, now)
     return len(accounts)
 

@@ -58,7 +58,7 @@ def open_account(
         session.add(account)
         session.flush()
         audit_log.record(session, account, "account.opened", by=SYSTEM, now=now)
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)
     outbox.publish(session, messages.AccountOpened(organization_id=organization_id))
 
 

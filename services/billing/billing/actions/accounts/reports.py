@@ -30,4 +30,4 @@ def report_state(
         ),
     )
     if account is not None and figures:
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)

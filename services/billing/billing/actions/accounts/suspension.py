@@ -22,7 +22,7 @@ def freeze_account(
     account = queries.get_account(session, organization_id, lock=True)
     if account.status == OPEN:
         account.status = FROZEN
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)
     if conversation_id:
         outbox.publish(
             session,
@@ -56,7 +56,7 @@ def reopen_account(
             changes=[{"field": "status", "before": before, "after": account.status}],
         )
         alerts.check_thresholds(session, account, account.figures(now).usable, now)
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)
     outbox.publish(
         session,
         messages.AccountReopened(organization_id=organization_id, conversation_id=conversation_id),

@@ -64,7 +64,7 @@ def change_account(
     if changes:
         action = _audit_action(changes)
         audit_log.record(session, account, action, by=by, now=now, changes=changes)
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)
     return {
         **queries.show_account(session, account, now),
         "patchable": queries.patchable(account, now),
@@ -79,7 +79,7 @@ def expire_credit_limits(session: Session, *, now: datetime, limit: int = 100) -
     accounts = queries.accounts_with_ended_limits(session, now, limit)
     for account in accounts:
         alerts.expire_credit_limit(session, account, now)
-        notifications.publish_balance(session, account, now)
+        notifications.publish_balance(session, account, now=now)
     return len(accounts)
 
 

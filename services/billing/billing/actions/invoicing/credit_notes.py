@@ -95,7 +95,7 @@ def credit_invoice(
     session.add(note)
     _record(session, account, invoice, note, by=by, now=now)
     allocation.update_invoices(session, account, rows, now)
-    notifications.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now=now)
     return rows
 
 

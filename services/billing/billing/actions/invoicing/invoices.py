@@ -74,7 +74,7 @@ def issue_invoice(
     first_day = period_start(account, earliest, now)
     covered = Range(first_seq, account.seq, account.unbilled, first_day, today)
     invoice = issue_regular(session, account, seller, covered, now=now, by=by)
-    notifications.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now=now)
     return queries.show_invoice(session, invoice, now)
 
 

@@ -67,7 +67,7 @@ def void_invoice(
         changes=[{"field": "status", "before": AWAITING, "after": VOID}],
     )
     _publish_voided(session, account, invoice)
-    notifications.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now=now)
     return queries.show_invoice(session, invoice, now)
 
 
