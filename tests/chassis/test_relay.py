@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ from chassis.db import leases
 from chassis.db.database import Database
 from chassis.messaging import publisher, relay
 from chassis.messaging.outbox import PARTITIONS, OutboxRow
-from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
+from chassis.messaging.relay import BATCH, OutgoingMessage, PublishResult, Relay
 from chassis.runtime import clock, ids
 from contracts import billing
 from sqlalchemy import event, insert
@@ -374,6 +374,29 @@ def test_a_woken_relay_sends_immediately_and_survives_errors(database: Database)
     stop.set()
     sender.wake()
     thread.join()
+    assert bus.ids == message_ids
+
+
+def test_a_woken_relay_looks_again_only_after_a_full_batch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(BATCH + 1)))
+    bus, stop = FakeBus(), threading.Event()
+    sender = Relay(database, bus)
+    sender.is_woken = True
+    looks: list[int] = []
+    step = sender.step
+
+    def look(now: datetime) -> int:
+        looks.append(step(now))
+        return looks[-1]
+
+    monkeypatch.setattr(sender, "step", look)
+    monkeypatch.setattr(sender._wake, "wait", lambda _: stop.set())
+
+    sender.run(stop)
+
+    assert looks == [BATCH, 1]
     assert bus.ids == message_ids
 
 

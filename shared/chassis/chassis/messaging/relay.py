@@ -2,6 +2,7 @@
 that they keep the order."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from chassis.runtime.readiness import Check, Progress
 BATCH = 200
 # The longest times between two looks for messages; the latter where the relay is woken for each.
 POLL, POLL_WOKEN = timedelta(seconds=1), timedelta(seconds=3)
+# Seconds from one batch to the next unless it was full, so that messages which come one after the
+# other are sent together.
+GATHER = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 LOG_EVERY = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -123,6 +127,7 @@ class Relay:
         self.leases = Leases(database, "relay", [str(part) for part in range(PARTITIONS)])
         self._wake = threading.Event()
         self.is_woken = False
+        self._is_full = False
         self._retries = _Retries()
         self._logged: dict[tuple[str, str], datetime] = {}
         self._progress, self._backlog = Progress(), Backlog()
@@ -141,6 +146,7 @@ class Relay:
         backoff, outage = Backoff(0.1, 10.0), Outage(_LOG, "relay.failed", "relay.recovered")
         while not stop.is_set():
             self._wake.clear()
+            began = time.monotonic()
             try:
                 sent = self.step(clock.now())
             except Exception as problem:
@@ -151,8 +157,11 @@ class Relay:
             outage.over()
             self._progress.succeeded()
             backoff.reset()
-            if not sent:
-                self._wake.wait(self._pause(clock.now()).total_seconds())
+            if sent and (self._is_full or not self.is_woken):
+                continue
+            if sent:
+                stop.wait(began + GATHER - time.monotonic())
+            self._wake.wait(self._pause(clock.now()).total_seconds())
         self.leases.release(clock.now())
 
     def _pause(self, now: datetime) -> timedelta:
@@ -166,6 +175,7 @@ class Relay:
         retry = self._retries.are_due(now)
         with self.database.reading() as session:
             messages = self._unsent(session, partitions, retry)
+        self._is_full = len(messages) == BATCH
         self._backlog.selected([message.id for message in messages], with_returned=retry)
         if not messages:
             return 0
