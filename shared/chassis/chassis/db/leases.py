@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, delete, false, or_, select, update
+from sqlalchemy import ColumnElement, Row, String, and_, delete, false, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chassis.db import upserts
@@ -77,10 +77,7 @@ class Leases:
         """Prolong the leases, up to a fair share; give away what is more, take what is free."""
         with self.database.transaction(upkeep=True) as session:
             self._sign_in(session, now)
-            every = select(Lease.part, Lease.holder, Lease.fence, Lease.until)
-            rows = session.execute(
-                every.where(Lease.kind == self.kind).order_by(Lease.part).with_for_update()
-            )
+            rows = self._lock(session)
             open_to_us = [
                 row
                 for row in rows
@@ -105,6 +102,13 @@ class Leases:
         self._fences |= {row.part: row.fence + 1 for row in taken}
         self._until = now + self.length
 
+    def _lock(self, session: Session) -> Sequence[Row[str, str, int, datetime]]:
+        """All leases of this kind, locked in the order of the parts, so that processes wait for
+        each other and never deadlock."""
+        every = select(Lease.part, Lease.holder, Lease.fence, Lease.until)
+        chosen = every.where(Lease.kind == self.kind).order_by(Lease.part)
+        return session.execute(chosen.with_for_update()).all()
+
     def _change(self, session: Session, parts: Sequence[str], **values: Any) -> None:
         # All in one statement: leases are renewed all the time, most often without any change.
         if parts:
@@ -114,6 +118,7 @@ class Leases:
     def release(self, now: datetime) -> None:
         """Give all parts away, for others to take at once."""
         with self.database.transaction(upkeep=True) as session:
+            self._lock(session)
             mine = update(Lease).where(Lease.kind == self.kind, Lease.holder == self.holder)
             session.execute(mine.values(until=now))
             session.execute(
