@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from billing import actions
@@ -110,32 +110,44 @@ def consumer_of(world: World, poison: str = "no such record") -> Batches:
     )
 
 
-def test_two_thousand_records_of_every_kind_in_any_order(
-    world: World, urls: dict[str, str], rabbitmq: RabbitMQ
-) -> None:
-    rich, poor, broke, frozen, unknown = (*(world.open() for _ in range(4)), ids.new("org"))
+class Accounts(NamedTuple):
+    """With credits, with too few, with none, frozen, and one that does not exist."""
+
+    rich: str
+    poor: str
+    broke: str
+    frozen: str
+    unknown: str
+
+
+def open_accounts(world: World) -> Accounts:
+    rich, poor, broke, frozen = (world.open() for _ in range(4))
     for org in (rich, poor, frozen):
         world.top_up(org, "100")
     with world.database.transaction() as session:
         actions.freeze_account(session, organization_id=frozen, now=clock.now())
+    return Accounts(rich, poor, broke, frozen, unknown=ids.new("org"))
 
-    def record_of(org: str, id_: str, amount: str = "0.01", **more: Any) -> bytes:
-        return metering.message(
-            metering.record(world.provider_id, org, f"{id_}-{rich}", amount, **more)
-        )
 
-    good = [record_of(rich, f"good{n}", cost="0.001") for n in range(1000)]
-    again = [record_of(rich, f"good{n}", cost="0.001") for n in range(150)] + good[150:200]
-    tight = [record_of(poor, f"tight{n}", "1") for n in range(300)]
-    always = [record_of(broke, f"always{n}", "0.5", admission="always") for n in range(20)]
-    cold = [record_of(frozen, f"cold{n}") for n in range(50)]
-    nowhere = [record_of(unknown, f"nowhere{n}") for n in range(50)]
-    twins = [record_of(rich, f"twin{n}", amount) for n in range(20) for amount in ("0.01", "0.02")]
-    poison = [record_of(rich, f"poison{n}") for n in range(4)]
-    invalid = [record_of(rich, f"bad{n}", "-1") for n in range(50)] + [
-        record_of(rich, f"late{n}", at="soon") for n in range(50)
-    ]
-    invalid += [record_of(rich, f"odd{n}", admission="maybe") for n in range(50)]
+def records_of_every_kind(world: World, accounts: Accounts) -> tuple[list[bytes], list[bytes]]:
+    """About two thousand in any order, and some that are to be published without a user."""
+    rich, poor, broke, frozen, unknown = accounts
+
+    def some(count: int, org: str, name: str, amount: str = "0.01", **more: Any) -> list[bytes]:
+        named = [f"{name}{n}-{rich}" for n in range(count)]
+        return [
+            metering.message(metering.record(world.provider_id, org, id_, amount, **more))
+            for id_ in named
+        ]
+
+    good = some(1000, rich, "good", cost="0.001")
+    repeated = some(150, rich, "good", cost="0.001") + good[150:200]
+    tight = some(300, poor, "tight", "1") + some(20, broke, "always", "0.5", admission="always")
+    refused = some(50, frozen, "cold") + some(50, unknown, "nowhere")
+    twins = some(20, rich, "twin", "0.01") + some(20, rich, "twin", "0.02")
+    poison = some(4, rich, "poison")
+    invalid = some(50, rich, "bad", "-1") + some(50, rich, "late", at="soon")
+    invalid += some(50, rich, "odd", admission="maybe")
     invalid += [metering.message(metering.record("nobody", rich, f"nobody{n}")) for n in range(50)]
     forged = [
         metering.message(
@@ -144,28 +156,57 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         for n in range(20)
     ]
     garbage = [f"{{{n}".encode() for n in range(20)]
-    unsigned = [record_of(rich, f"unsigned{n}") for n in range(20)]
-    many = (
-        good + again + tight + always + cold + nowhere + twins + poison + invalid + forged + garbage
-    )
+    many = good + repeated + tight + refused + twins + poison + invalid + forged + garbage
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     random.Random(seed).shuffle(many)
-    dead_before, waiting_before = (
-        Counter(column_values(world, DeadLetter.reason)),
-        column_values(world, WaitingMessage.id),
+    return many, some(20, rich, "unsigned")
+
+
+def assert_posted_once(counts: Counter[str]) -> None:
+    assert set(counts.values()) == {1}
+    names = [name.partition("-")[0].rstrip("0123456789") for name in counts]
+    assert Counter(names) == {"good": 1000, "tight": 100, "always": 20, "twin": 20}
+
+
+def assert_refused(published: Sequence[dict[str, Any]], accounts: Accounts) -> None:
+    assert Counter((data["organization_id"], data["code"]) for data in published) == {
+        (accounts.poor, "insufficient_credits"): 200,
+        (accounts.frozen, "account_frozen"): 50,
+        (accounts.unknown, "organization_not_found"): 50,
+        (accounts.rich, "record_id_reused"): 20,
+    }
+    assert len({(data["record_id"], data["amount"]) for data in published}) == 320
+
+
+def assert_balances(world: World, accounts: Accounts) -> None:
+    """Of each two records with one id, either may have come first."""
+    charged = select(Entry.amount).where(
+        Entry.organization_id == accounts.rich, Entry.part == 0, Entry.source.is_not(None)
     )
+    with world.database.reading() as session:
+        spent = sum(session.scalars(charged))
+    twins_cost = spent - 10 * UNIT
+    assert 20 * UNIT // 100 <= twins_cost <= 40 * UNIT // 100
+    balances = [world.account(org)["balance"] for org in accounts[:4]]
+    assert balances == [f"{(100 * UNIT - spent) / UNIT:.2f}", "0.00", "-10.00", "100.00"]
+
+
+def test_two_thousand_records_of_every_kind_in_any_order(
+    world: World, urls: dict[str, str], rabbitmq: RabbitMQ
+) -> None:
+    accounts = open_accounts(world)
+    many, unsigned = records_of_every_kind(world, accounts)
+    dead_before = Counter(column_values(world, DeadLetter.reason))
+    waiting_before = len(column_values(world, WaitingMessage.id))
 
     def seen() -> tuple[int, ...]:
-        dead, waiting = (
-            column_values(world, DeadLetter.reason),
-            column_values(world, WaitingMessage.id),
-        )
+        """How many were posted, refused, dead-lettered, and wait for a retry."""
         return (
             sum(posted(world).values()),
             len(refusals(world)),
-            len(dead) - dead_before.total(),
-            len(waiting) - len(waiting_before),
+            len(column_values(world, DeadLetter.reason)) - dead_before.total(),
+            len(column_values(world, WaitingMessage.id)) - waiting_before,
         )
 
     metering.publish(urls["usage"], many[: len(many) // 2])
@@ -178,47 +219,17 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         queue = connection.channel().queue_declare("billing.batches.usage", passive=True)
     assert queue.message_count == 0
     assert seen() == (1140, 320, 260, 4)
-    counts = posted(world)
-    assert set(counts.values()) == {1}
-    assert Counter(
-        id_.rstrip("0123456789") for id_ in (name.partition("-")[0] for name in counts)
-    ) == {
-        "good": 1000,
-        "tight": 100,
-        "always": 20,
-        "twin": 20,
-    }
-    published = refusals(world)
-    assert Counter((data["organization_id"], data["code"]) for data in published) == {
-        (poor, "insufficient_credits"): 200,
-        (frozen, "account_frozen"): 50,
-        (unknown, "organization_not_found"): 50,
-        (rich, "record_id_reused"): 20,
-    }
-    assert len({(data["record_id"], data["amount"]) for data in published}) == 320
-    assert (
-        not {data["record_id"] for data in published if data["code"] != "record_id_reused"}
-        & counts.keys()
-    )
+    counts, published = posted(world), refusals(world)
+    assert_posted_once(counts)
+    assert_refused(published, accounts)
+    new = {data["record_id"] for data in published if data["code"] != "record_id_reused"}
+    assert not new & counts.keys()
     assert Counter(column_values(world, DeadLetter.reason)) - dead_before == {
         "invalid": 200,
         "forged": 40,
         "undecodable": 20,
     }
-    with world.database.reading() as session:
-        spent = sum(
-            session.scalars(
-                select(Entry.amount).where(
-                    Entry.organization_id == rich, Entry.part == 0, Entry.source.is_not(None)
-                )
-            )
-        )
-    twins_cost = spent - 10 * UNIT
-    assert 20 * UNIT // 100 <= twins_cost <= 40 * UNIT // 100
-    assert world.account(rich)["balance"] == f"{(100 * UNIT - spent) / UNIT:.2f}"
-    assert world.account(poor)["balance"] == "0.00"
-    assert world.account(broke)["balance"] == "-10.00"
-    assert world.account(frozen)["balance"] == "100.00"
+    assert_balances(world, accounts)
 
 
 def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -> None:
