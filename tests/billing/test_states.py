@@ -26,8 +26,9 @@ def page(world: World, **query: Any) -> dict[str, Any]:
 
 def accounts(world: World, count: int) -> None:
     """That many more accounts, like a new one."""
+    first = world.open()
     with world.database.transaction() as session:
-        row = session.get_one(Account, world.open())
+        row = session.get_one(Account, first)
         columns = {c.key: getattr(row, c.key) for c in Account.__mapper__.column_attrs}
         session.execute(
             insert(Account), [columns | {"organization_id": ids.new("org")} for _ in range(count)]
