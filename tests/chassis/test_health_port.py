@@ -68,13 +68,20 @@ def test_a_role_that_does_not_work_is_503_and_alive(port: int, thing: Thing) -> 
     assert unknown.status == 404
 
 
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 def test_a_process_writes_into_its_file_only_while_it_is_ready(
-    tmp_path: Path, thing: Thing
+    tmp_path: Path, thing: Thing, stop: threading.Event
 ) -> None:
     file = tmp_path / "ready"
     thing.problem = ConnectionError()
 
-    health.note(Readiness({"thing": thing}, keep=0), str(file), every=0.01)
+    health.note(Readiness({"thing": thing}, keep=0), str(file), every=0.01, stop=stop)
     until(lambda: thing.checked > 2)
     assert not file.exists()
 
@@ -83,9 +90,12 @@ def test_a_process_writes_into_its_file_only_while_it_is_ready(
     assert 0 < int(file.read_text()) - health._uptime() <= health.VALID
 
 
-def test_a_file_that_cannot_be_written_now_is_written_later(tmp_path: Path, thing: Thing) -> None:
+def test_a_file_that_cannot_be_written_now_is_written_later(
+    tmp_path: Path, thing: Thing, stop: threading.Event
+) -> None:
     folder = tmp_path / "missing"
-    health.note(Readiness({"thing": thing}, keep=0), str(folder / "ready"), every=0.01)
+    readiness = Readiness({"thing": thing}, keep=0)
+    health.note(readiness, str(folder / "ready"), every=0.01, stop=stop)
     until(lambda: thing.checked > 2)
 
     folder.mkdir()

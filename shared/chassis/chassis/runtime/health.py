@@ -62,18 +62,26 @@ def _response(ready: Readiness, path: str) -> tuple[dict[str, Any], int]:
     return {"status": "not found"}, 404
 
 
-def note(ready: Readiness, file: str, *, every: float = EVERY, valid: int = VALID) -> None:
+def note(
+    ready: Readiness,
+    file: str,
+    *,
+    every: float = EVERY,
+    valid: int = VALID,
+    stop: threading.Event | None = None,
+) -> None:
     """While the role is ready, keep writing into the file, in a thread, until when that counts, in
     seconds since the machine started; nothing if there is no file. What has stopped, hangs or is
-    frozen writes nothing. Of several processes with one file, one that is ready is enough."""
+    frozen writes nothing. Of several processes with one file, one that is ready is enough. Ends
+    when told to ``stop``."""
     if not file:
         return
 
     def write() -> None:
-        pause = threading.Event()
+        stopped = stop or threading.Event()
         outage = Outage(_LOG, "readiness_file.failed", "readiness_file.recovered")
-        pause.wait(min(FIRST, every))
-        while True:
+        stopped.wait(min(FIRST, every))
+        while not stopped.is_set():
             try:
                 if all(result == "ok" for result in ready.outcome().values()):
                     _replace(Path(file), f"{_uptime() + valid}\n")
@@ -81,7 +89,7 @@ def note(ready: Readiness, file: str, *, every: float = EVERY, valid: int = VALI
                 outage.failed(problem)
             else:
                 outage.over()
-            pause.wait(every)
+            stopped.wait(every)
 
     threading.Thread(target=write, daemon=True).start()
 
