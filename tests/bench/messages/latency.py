@@ -9,6 +9,7 @@ from devtools.processes import NAMES, ROLES, until
 
 from tests.bench.messages import load
 from tests.bench.messages.environment import Servers
+from tests.bench.messages.observer import NOTE_CHANGES
 
 RATE = 50.0
 _PREPARED = 300
@@ -55,6 +56,8 @@ def _show(row: Row, took: list[float]) -> bool:
 def _measure(servers: Servers, seconds: float) -> load.Figures:
     """All roles of all services without gateway and console."""
     system = servers.system("latency")
+    database = system.database_url("org").rpartition("/")[2]
+    servers.postgres.psql(f"\\connect {database}\n{NOTE_CHANGES}")
     target = load.Target(
         org=system.url_of("org"),
         billing=system.url_of("billing"),

@@ -1,12 +1,11 @@
 """The load of the lag measurement, in a process of its own: charges at a fixed rate while
-customers are opened and empty ones deleted, and an observer of org's database that sees when each
-has arrived there."""
+customers are opened and empty ones deleted."""
 
 import itertools
 import secrets
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -19,14 +18,15 @@ from org.models import Organization
 from sqlalchemy import select
 
 from tests import customers
+from tests.bench.messages.observer import Observer
 from tests.waiting import until
 
 CUSTOMERS, EMPTY, CLIENTS = 30, 20, 8
 # Openings and deletions per second.
 CHANGES = 1.0
 TOP_UP = "1000.00"
-# Seconds between two looks, and until what has not arrived counts as lost.
-LOOK, LOST = 0.02, 30.0
+# Seconds after which what is not shown counts as lost.
+LOST = 30.0
 
 
 class Target(NamedTuple):
@@ -47,72 +47,6 @@ class Figures(NamedTuple):
     deletions: list[float]
     statuses: Counter[str]
     seconds: float
-
-
-class Observer:
-    """Looks at the customers for which something is expected."""
-
-    def __init__(self, database: Database) -> None:
-        self._database, self._lock = database, threading.Lock()
-        self._charges: dict[str, list[tuple[int, float]]] = {}
-        self._deletions: dict[str, float] = {}
-        self._openings: set[str] = set()
-        self.empty: deque[str] = deque()
-        self.lags: list[float] = []
-        self.deleted: list[float] = []
-
-    def expect_charge(self, customer: str, units: int) -> None:
-        """The customer was charged and has so much left, in units of 10⁻⁶."""
-        with self._lock:
-            self._charges.setdefault(customer, []).append((units, time.monotonic()))
-
-    def expect_deletion(self, customer: str, requested: float) -> None:
-        """The deletion was requested at this time."""
-        with self._lock:
-            self._deletions[customer] = requested
-
-    def expect_opening(self, customer: str) -> None:
-        """The customer is being opened; it joins ``empty`` once it is active."""
-        with self._lock:
-            self._openings.add(customer)
-
-    def expected(self) -> set[str]:
-        """The customers for which something is expected."""
-        with self._lock:
-            return {*self._charges, *self._deletions, *self._openings}
-
-    def run(self, stop: threading.Event) -> None:
-        """Look until told to stop."""
-        while not stop.wait(LOOK):
-            self._look()
-
-    def _look(self) -> None:
-        wanted = self.expected()
-        if not wanted:
-            return
-        figures = select(Organization.id, Organization.status, Organization.usable_units)
-        with self._database.reading() as session:
-            rows = session.execute(figures.where(Organization.id.in_(wanted))).all()
-        now = time.monotonic()
-        with self._lock:
-            for customer, status, units in rows:
-                self._see(customer, status, units, now)
-
-    def _see(self, customer: str, status: str, units: int, now: float) -> None:
-        waiting = self._charges.pop(customer, [])
-        self.lags += [max(now - at, 0.0) for left, at in waiting if units <= left]
-        if still := [(left, at) for left, at in waiting if units > left]:
-            self._charges[customer] = still
-        if status == values.SUSPENDED_FOR_DELETION and customer in self._deletions:
-            self.deleted.append(now - self._deletions.pop(customer))
-        if status == values.ACTIVE and customer in self._openings:
-            self._openings.remove(customer)
-            self.empty.append(customer)
-
-    def give_up(self) -> None:
-        """What is still expected counts as never arrived."""
-        self.lags += [float("inf") for waiting in self._charges.values() for _ in waiting]
-        self.deleted += [float("inf")] * len(self._deletions)
 
 
 class Load:
@@ -198,7 +132,7 @@ class Load:
         """Delete the customer that has been empty for longest, if there is one."""
         if not self._observer.empty:
             return
-        customer, requested = self._observer.empty.popleft(), time.monotonic()
+        customer, requested = self._observer.empty.popleft(), time.time()
         path = f"{self._target.org}/v1/organizations/{customer}"
         if self._send("DELETE", path, {"reason": "No longer needed"}):
             self._observer.expect_deletion(customer, requested)
@@ -235,14 +169,12 @@ def run(target: Target, rate: float, seconds: float, results: Any) -> None:
     watching.start()
     load = Load(target, observer)
     load.prepare(database)
+    began = time.time()
     took = load.run(rate, seconds)
-    deadline = time.monotonic() + LOST
-    while observer.expected() and time.monotonic() < deadline:
-        time.sleep(LOOK)
+    lags, deletions = observer.await_the_end(began, LOST)
     stop.set()
     watching.join()
-    observer.give_up()
-    results.put(Figures(observer.lags, observer.deleted, load.statuses, took))
+    results.put(Figures(lags, deletions, load.statuses, took))
 
 
 def _paced(began: float, rate: float, seconds: float) -> Iterator[int]:
