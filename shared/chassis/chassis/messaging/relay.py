@@ -26,7 +26,7 @@ BATCH = 200
 POLL, POLL_WOKEN = timedelta(seconds=1), timedelta(seconds=3)
 # Seconds from one batch to the next unless it was full, so that messages which come one after the
 # other are sent together.
-GATHER = 0.05
+GATHER = 0.1
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 LOG_EVERY = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
