@@ -21,7 +21,7 @@ from tests.deploy.compose.image import is_healthy
 
 SECONDS = float(os.environ.get("DURATION", "120"))
 WORKERS = os.environ.get("WORKERS", "2")
-SETTLED, CHECKED_EVERY = 30.0, 10.0
+SETTLED, CHECKED_EVERY = 60.0, 10.0
 TARGET_CPU, TARGET_PSS = 5.0, 1200.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -10,7 +10,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, and_, delete, false, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    false,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chassis.db import upserts
@@ -39,6 +54,32 @@ class Lease(Base):
     holder: Mapped[str] = mapped_column(String(64))
     fence: Mapped[int] = mapped_column(BigInt)
     until: Mapped[datetime] = mapped_column(Instant)
+
+
+# Made once: leases are renewed all the time, most often without any change, and making a statement
+# takes longer than running it.
+_LEASES: Any = Lease.__table__
+_HOLDERS: Any = LeaseHolder.__table__
+_KIND: BindParameter[str] = bindparam("of_kind")
+_LOCK = (
+    select(_LEASES.c.part, _LEASES.c.holder, _LEASES.c.fence, _LEASES.c.until)
+    .where(_LEASES.c.kind == _KIND)
+    .order_by(_LEASES.c.part)
+    .with_for_update()
+)
+_EVERYONE = select(_HOLDERS.c.holder, _HOLDERS.c.until).where(_HOLDERS.c.kind == _KIND)
+_STAY_ALIVE = (
+    update(_HOLDERS)
+    .where(_HOLDERS.c.kind == _KIND, _HOLDERS.c.holder == bindparam("of_holder"))
+    .values(until=bindparam("until"))
+)
+_CHOSEN = update(_LEASES).where(
+    _LEASES.c.kind == _KIND, _LEASES.c.part.in_(bindparam("parts", expanding=True))
+)
+_PROLONG = _CHOSEN.values(until=bindparam("until"))
+_TAKE = _CHOSEN.values(
+    until=bindparam("until"), holder=bindparam("new_holder"), fence=_LEASES.c.fence + 1
+)
 
 
 class Leases:
@@ -77,48 +118,43 @@ class Leases:
         """Prolong the leases, up to a fair share; give away what is more, take what is free."""
         with self.database.transaction(upkeep=True) as session:
             self._sign_in(session, now)
-            rows = self._lock(session)
+            connection = session.connection()
             open_to_us = [
                 row
-                for row in rows
+                for row in self._lock(connection)
                 if row.part in self.parts and (row.holder == self.holder or row.until <= now)
             ]
             own = [row for row in open_to_us if row.holder == self.holder]
             free = [row for row in open_to_us if row.holder != self.holder]
-            share = self._share(session, now)
+            share = self._share(connection, now)
             kept, excess = own[:share], own[share:]
             taken = free[: share - len(kept)]
             until = now + self.length
-            self._change(session, [row.part for row in kept], until=until)
-            self._change(session, [row.part for row in excess if row.until > now], until=now)
+            self._change(connection, _PROLONG, kept, until=until)
             self._change(
-                session,
-                [row.part for row in taken],
-                holder=self.holder,
-                until=until,
-                fence=Lease.fence + 1,
+                connection, _PROLONG, [row for row in excess if row.until > now], until=now
             )
+            self._change(connection, _TAKE, taken, until=until, new_holder=self.holder)
         self._fences = {row.part: row.fence for row in kept}
         self._fences |= {row.part: row.fence + 1 for row in taken}
         self._until = now + self.length
 
-    def _lock(self, session: Session) -> Sequence[Row[str, str, int, datetime]]:
+    def _lock(self, connection: Connection) -> Sequence[Row[Any]]:
         """All leases of this kind, locked in the order of the parts, so that processes wait for
         each other and never deadlock."""
-        every = select(Lease.part, Lease.holder, Lease.fence, Lease.until)
-        chosen = every.where(Lease.kind == self.kind).order_by(Lease.part)
-        return session.execute(chosen.with_for_update()).all()
+        return connection.execute(_LOCK, {"of_kind": self.kind}).all()
 
-    def _change(self, session: Session, parts: Sequence[str], **values: Any) -> None:
-        # All in one statement: leases are renewed all the time, most often without any change.
-        if parts:
-            chosen = (Lease.kind == self.kind, Lease.part.in_(parts))
-            session.execute(update(Lease).where(*chosen).values(**values))
+    def _change(
+        self, connection: Connection, how: Update, rows: Sequence[Row[Any]], **values: Any
+    ) -> None:
+        if rows:
+            parts = [row.part for row in rows]
+            connection.execute(how, {"of_kind": self.kind, "parts": parts, **values})
 
     def release(self, now: datetime) -> None:
         """Give all parts away, for others to take at once."""
         with self.database.transaction(upkeep=True) as session:
-            self._lock(session)
+            self._lock(session.connection())
             mine = update(Lease).where(Lease.kind == self.kind, Lease.holder == self.holder)
             session.execute(mine.values(until=now))
             session.execute(
@@ -137,14 +173,11 @@ class Leases:
         return and_(Lease.kind == self.kind, Lease.holder == self.holder, or_(false(), *fences))
 
     def _sign_in(self, session: Session, now: datetime) -> None:
-        holder = upserts.insert(session, LeaseHolder).values(
-            kind=self.kind, holder=self.holder, until=now + self.length
-        )
-        session.execute(
-            holder.on_conflict_do_update(
-                index_elements=["kind", "holder"], set_={"until": holder.excluded.until}
-            )
-        )
+        until = now + self.length
+        me = {"of_kind": self.kind, "of_holder": self.holder, "until": until}
+        if session.connection().execute(_STAY_ALIVE, me).rowcount == 0:
+            row = {"kind": self.kind, "holder": self.holder, "until": until}
+            session.connection().execute(insert(_HOLDERS), row)
         if self._until is None:
             free = {"kind": self.kind, "holder": "", "fence": 0, "until": now}
             parts = [{**free, "part": part} for part in self.parts]
@@ -152,11 +185,10 @@ class Leases:
             gone = (LeaseHolder.kind == self.kind, LeaseHolder.until < now - self.length)
             session.execute(delete(LeaseHolder).where(*gone))
 
-    def _share(self, session: Session, now: datetime) -> int:
+    def _share(self, connection: Connection, now: datetime) -> int:
         """How many parts this process may hold: the parts are dealt out in the order of the
         holders' names."""
-        everyone = select(LeaseHolder.holder, LeaseHolder.until)
-        rows = session.execute(everyone.where(LeaseHolder.kind == self.kind))
+        rows = connection.execute(_EVERYONE, {"of_kind": self.kind})
         alive = sorted(row.holder for row in rows if row.until > now)
         least, more = divmod(len(self.parts), len(alive))
         return least + (alive.index(self.holder) < more)

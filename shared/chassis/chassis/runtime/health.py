@@ -16,10 +16,11 @@ from chassis.runtime.readiness import Readiness
 
 # A client of a health port that is silent for longer is cut off.
 SECONDS = 5
-# Between two looks at the readiness of a role, and for how long each counts.
-EVERY, VALID = 5.0, 20
-# Before the first look, which would otherwise come before the first success.
-FIRST = 1.0
+# Between two looks at the readiness of a role that is ready, and for how long each counts.
+EVERY, VALID = 10.0, 30
+# Before the first look, which would otherwise come before the first success; after one that found
+# the role not ready.
+FIRST, UNREADY = 1.0, 2.0
 _LOG = log.get("health")
 _STATUS = {200: "200 OK", 404: "404 Not Found", 503: "503 Service Unavailable"}
 
@@ -82,14 +83,16 @@ def note(
         outage = Outage(_LOG, "readiness_file.failed", "readiness_file.recovered")
         stopped.wait(min(FIRST, every))
         while not stopped.is_set():
+            pause = min(UNREADY, every)
             try:
                 if all(result == "ok" for result in ready.outcome().values()):
                     _replace(Path(file), f"{_uptime() + valid}\n")
+                    pause = every
             except Exception as problem:
                 outage.failed(problem)
             else:
                 outage.over()
-            stopped.wait(every)
+            stopped.wait(pause)
 
     threading.Thread(target=write, daemon=True).start()
 

@@ -37,9 +37,10 @@ class Job:
     """Work that is due by the clock.
 
     ``run(database, now, settings)`` returns how much it did. It is called again immediately while
-    it does something, else after ``every`` seconds, or up to ten while nothing changes. ``lane``:
-    jobs of one lane run one after the other; a long job gets its own, so that the others need not
-    wait for it. ``calls_services``: ``run`` gets ``transports`` to the upstreams as well."""
+    it does something, else after ``every`` seconds, or up to thirty while nothing changes.
+    ``lane``: jobs of one lane run one after the other; a long job gets its own, so that the others
+    need not wait for it. ``calls_services``: ``run`` gets ``transports`` to the upstreams as
+    well."""
 
     name: str
     every: float

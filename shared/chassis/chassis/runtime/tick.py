@@ -16,7 +16,7 @@ from chassis.runtime.service import Job, Service
 TURN = 600.0
 # Seconds without a change after which jobs run less often, and the longest pause then: where jobs
 # are woken by changes, and where they have to look for themselves.
-ACTIVE, IDLE_WOKEN, IDLE = 30.0, 10.0, 2.0
+ACTIVE, IDLE_WOKEN, IDLE = 30.0, 30.0, 2.0
 _LOG = log.get("tick")
 
 
@@ -40,7 +40,7 @@ class Tick:
         self._leases = Leases(database, "lanes", list(self._lanes))
         self._wakes = {lane: threading.Event() for lane in self._lanes}
         self._pace = Pace()
-        database.on_publish.append(self.wake)
+        database.on_publish.append(self._look_again)
         self._renewal = Progress(now=now)
         self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
 
@@ -62,6 +62,10 @@ class Tick:
     def wake(self) -> None:
         """Something has changed: run the jobs at their own pace again."""
         self._pace.note_activity()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Let each job take a turn. What one of them did may give others something to do."""
         for woken in self._wakes.values():
             woken.set()
 
@@ -116,8 +120,8 @@ class Tick:
 
 
 class Pace:
-    """How often jobs run while the service has nothing to do. It has if its data changed or a job
-    did something within half a minute. ``is_woken``: whether all changes are noted."""
+    """How often jobs run. While nothing has changed for half a minute, less often. ``is_woken``:
+    whether all changes are noted."""
 
     def __init__(self, now: Clock = time.monotonic) -> None:
         self._now = now
@@ -125,7 +129,7 @@ class Pace:
         self.is_woken = False
 
     def note_activity(self) -> None:
-        """The service has something to do."""
+        """The service's data has changed."""
         self._active = self._now()
 
     def pause(self, job: Job, before: float) -> float:
@@ -149,7 +153,7 @@ class _Turns:
 
     def hurry(self) -> None:
         """Take the next turn as soon after the last as while there is something to do."""
-        self.due, self._pause = min(self.due, self._began + self._job.every), self._job.every
+        self.due = min(self.due, self._began + self._job.every)
 
     def take_if_due(self) -> None:
         """Run the job unless its next turn is later."""
@@ -165,8 +169,6 @@ class _Turns:
             self.problem = NotReady(f"{self._job.name} failed: {name_of(problem)}")
             self._outage.failed(problem)
             return
-        if did:
-            self._pace.note_activity()
         self._pause = self._pace.pause(self._job, self._pause)
         self.due = 0.0 if did else began + self._pause
         self.problem = None
