@@ -17,7 +17,7 @@ from pathlib import Path
 from devtools.processes import System, until
 from devtools.servers import Postgres, RabbitMQ
 
-from tests.deploy.compose.image import is_healthy
+from tests.deploy.compose.image import environment, is_healthy
 
 SECONDS = float(os.environ.get("DURATION", "120"))
 WORKERS = os.environ.get("WORKERS", "2")
@@ -44,7 +44,10 @@ def main() -> None:
                 system.prepare()
                 several = [name for name in system.names if name.endswith("-web")]
                 several.remove("gateway-web")
-                like_image = {"PYTHONPATH": str(_without_tools(folder))}
+                like_image = {
+                    "PYTHONPATH": str(_without_tools(folder)),
+                    "MALLOC_MMAP_THRESHOLD_": environment()["MALLOC_MMAP_THRESHOLD_"],
+                }
                 system.start(several, WEB_WORKERS=WORKERS, **like_image)
                 system.start(set(system.names) - {*several}, **like_image)
                 system.await_ready()

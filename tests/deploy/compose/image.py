@@ -21,6 +21,14 @@ def instructions() -> list[tuple[str, str]]:
     ]
 
 
+def environment() -> dict[str, str]:
+    """What the image sets for its process."""
+    words = list(instructions())
+    last = max(n for n, (word, _) in enumerate(words) if word == "FROM")
+    pairs = [pair for word, rest in words[last:] if word == "ENV" for pair in rest.split()]
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
 def is_healthy(readiness_file: Path) -> bool:
     """What the Dockerfile's health check says where a process writes into this file."""
     [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]

@@ -1,6 +1,7 @@
 """The image of the services."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.compose.files import ROOT
-from tests.deploy.compose.image import instructions, is_healthy
+from tests.deploy.compose.image import environment, instructions, is_healthy
 from tests.waiting import until
 
 
@@ -128,3 +129,33 @@ def test_the_health_check_starts_no_python() -> None:
 
     assert json.loads(check.partition(" CMD ")[2])[:2] == ["sh", "-c"]
     assert "python" not in check
+
+
+HASHER = """
+from membership.values.passwords import Hasher
+
+def megabytes():
+    with open("/proc/self/smaps_rollup") as rollup:
+        private = next(line.split()[1] for line in rollup if line.startswith("Private_Dirty"))
+    return int(private) / 1024
+
+hasher = Hasher(concurrency=1)
+before = megabytes()
+for _ in range(3):
+    hasher.hash("correct horse battery")
+print(megabytes() - before)
+"""
+
+
+@pytest.mark.parametrize("in_image", [True, False])
+def test_a_thread_that_has_hashed_passwords_keeps_no_memory(in_image: bool) -> None:
+    """As it does without what the image sets: then this variable can go."""
+    variables = {name: value for name, value in environment().items() if name.startswith("MALLOC")}
+    kept = subprocess.run(
+        [sys.executable, "-c", HASHER],
+        env=os.environ | (variables if in_image else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (float(kept.stdout) < 10) == in_image
