@@ -1,4 +1,4 @@
-"""The first load of frequently used pages is small, fast, and does not shift."""
+"""The first load of frequently used pages is small and does not shift; its time is reported."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,8 +11,6 @@ from tests.browser.sites import Customer, Site
 from tests.waiting import until
 
 ROWS = 50
-# The machine may be busy with something else: the best of these counts.
-TRIES = 3
 PAGES = {
     "sign-in": "/sign-in",
     "home": "{workspace}/home",
@@ -52,14 +50,10 @@ def test_a_first_load_is_within_its_budget(
 ) -> None:
     table = summary.section("first loads in the browser")
     table[:0] = [] if table else [weights.HEAD]
-    tries = []
-    for _ in range(TRIES):
-        person = arrive(embedded) if page != "sign-in" else arrive(embedded, "")
-        path = PAGES[page].format(workspace=person.at(), org=customer.id)
-        tries.append(weights.weigh(person.context.new_page(), embedded.address + path))
-        if not tries[-1].beyond():
-            break
-    best = min(tries, key=lambda one: (len(one.beyond()), one.figures["lcp"]))
+    person = arrive(embedded) if page != "sign-in" else arrive(embedded, "")
+    path = PAGES[page].format(workspace=person.at(), org=customer.id)
 
-    table.append(best.row(page))
-    assert not best.beyond()
+    weight = weights.weigh(person.context.new_page(), embedded.address + path)
+
+    table.append(weight.row(page))
+    assert not weight.beyond()
