@@ -130,7 +130,7 @@ def test_the_relay_says_once_that_it_has_to_poll(world: World) -> None:
     relay, stop = Relay(world.database, RecordingBus()), threading.Event()
 
     with capture_logs() as captured:
-        notifications.listen(world.database.url, notifications.PUBLISHED, relay, stop)
+        notifications.listen(world.database.url, {}, relay, stop)
 
     assert [line["event"] for line in captured] == ["notifications.pooled"]
     assert "DATABASE_DIRECT_URL" in captured[0]["detail"]
@@ -145,7 +145,7 @@ def test_the_relay_is_notified_past_the_pool(
     monkeypatch.setattr(relay, "wake", woken.set)
     listening = threading.Thread(
         target=notifications.listen,
-        args=(migrated.app_url, notifications.PUBLISHED, relay, stop),
+        args=(migrated.app_url, {notifications.PUBLISHED: relay.wake}, relay, stop),
         daemon=True,
     )
     listening.start()

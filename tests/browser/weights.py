@@ -17,8 +17,9 @@ new PerformanceObserver(list => {
     .observe({type: "layout-shift", buffered: true});
 """
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-# Kilobytes on the wire (headers too), requests, kilobytes by kind, and the share of the screen that
-# moved. The time until the largest part is painted is reported only: it says as much of the machine.
+# Kilobytes on the wire (headers too), requests, kilobytes by kind, and the share of the screen
+# that moved. The time until the largest part is painted is reported only: it says as much of the
+# machine.
 LIMITS = {
     "total": 100.0,
     "requests": 8.0,

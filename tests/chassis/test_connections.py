@@ -62,7 +62,9 @@ def test_every_connection_leads_to_the_host_that_answers(postgres_database: Data
     relay, stop, woken = Relay(pooled, FakeBus()), threading.Event(), threading.Event()
     relay.wake = woken.set  # type: ignore[method-assign]
     listening = threading.Thread(
-        target=notifications.listen, args=(url, notifications.PUBLISHED, relay, stop), daemon=True
+        target=notifications.listen,
+        args=(url, {notifications.PUBLISHED: relay.wake}, relay, stop),
+        daemon=True,
     )
     listening.start()
 

@@ -1,5 +1,6 @@
 """Failpoints, and jobs that run by the clock."""
 
+import contextvars
 import threading
 from datetime import timedelta
 from itertools import count
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from chassis.db import leases
-from chassis.db.database import Database
+from chassis.db.database import Database, cause
 from chassis.runtime import clock, failpoints, ids, notifications, tick
 from chassis.runtime.service import Job
 
@@ -120,17 +121,23 @@ def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
             thread.join()
 
 
-@pytest.mark.parametrize(("woken", "pauses"), [(True, [1, 2, 10, 30]), (False, [1, 2, 2, 2])])
-def test_jobs_run_less_often_while_nothing_changes(woken: bool, pauses: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("woken", "pauses", "prompt"), [(True, [1, 2, 10, 30], 5), (False, [1, 2, 2, 2], 2)]
+)
+def test_jobs_run_less_often_while_nothing_changes(
+    woken: bool, pauses: list[float], prompt: float
+) -> None:
     now = [0.0]
     pace = tick.Pace(lambda: now[0])
     pace.is_woken = woken
     job, rare = Job("thing", 0.5, lambda *_: 0), Job("rare", 60, lambda *_: 0)
+    limited = Job("limited", 0.5, lambda *_: 0, idle=5)
     assert pace.pause(job, 0.5) == 0.5
 
     now[0] = tick.ACTIVE + 1
     assert [pace.pause(job, before) for before in (0.5, 1, 5, 20)] == pauses
     assert pace.pause(rare, 60) == 60
+    assert pace.pause(limited, 20) == prompt
 
     pace.note_activity()
     assert pace.pause(job, 2) == 0.5
@@ -164,18 +171,47 @@ def test_what_is_published_in_its_process_makes_a_job_run_again(
         thread.join()
 
 
+def test_what_a_job_did_lets_the_others_take_a_turn(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that come before it in the lane, as those that send mail do."""
+    monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
+    sent: list[str] = []
+    queued = [0]
+
+    class Mail:
+        @staticmethod
+        def all_jobs() -> tuple[Job, ...]:
+            send = Job("send", 0.01, lambda *_: sent.append("mail"))  # type: ignore[func-returns-value]
+            return send, Job("queue", 0.01, lambda *_: queued.pop() if queued else 0)
+
+    jobs, stop = tick.Tick(Mail, database, None), threading.Event()
+    thread = threading.Thread(target=jobs.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: not queued)
+        before = len(sent)
+        queued.append(1)
+        jobs.wake()
+        until(lambda: len(sent) >= before + 2)
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_change_by_another_process_makes_a_job_run_again(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
     jobs, stop = tick.Tick(Resting(ran, monkeypatch), postgres_database, None), threading.Event()
-    listening = (postgres_database.url, notifications.CHANGED, jobs, stop)
+    channels = {notifications.CHANGED: jobs.wake}
+    listening = (postgres_database.url, channels, jobs, stop)
     threads = [
         threading.Thread(target=jobs.run, args=(stop,)),
         threading.Thread(target=notifications.listen, args=listening),
     ]
-    other, seconds = notifications.database(postgres_database.url, 1), count(step=60)
-    notifications.wake_jobs(other, lambda: next(seconds))
+    seconds = count(step=60)
+    other = notifications.database(postgres_database.url, 1, lambda: next(seconds))
     for thread in threads:
         thread.start()
     try:
@@ -192,20 +228,34 @@ def test_a_change_by_another_process_makes_a_job_run_again(
         other.close()
 
 
-def test_a_process_announces_changes_seldom_and_its_upkeep_never(
+def test_a_process_announces_changes_seldom_and_those_of_jobs_and_upkeep_never(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(notifications, "_notify", lambda _, channel: sent.append(channel))
-    database, now = notifications.database(postgres_database.url, 1), [0.0]
-    notifications.wake_jobs(database, lambda: now[0])
+    works = [False]
 
-    leases.Leases(database, "lanes", ["one"]).renew(clock.now())
-    assert sent == []
+    def notify(_: Database, channel: str) -> bool:
+        sent.append(channel)
+        return works[0]
 
-    for second, expected in ((0.0, 1), (9.9, 1), (10.0, 2)):
-        now[0] = second
+    monkeypatch.setattr(notifications, "_notify", notify)
+    now = [0.0]
+    database = notifications.database(postgres_database.url, 1, lambda: now[0])
+
+    def change() -> None:
         with database.transaction() as session:
             session.add(Effect(word=ids.new("org")))
-        assert sent == ["changed"] * expected
+
+    leases.Leases(database, "lanes", ["one"]).renew(clock.now())
+    a_job = contextvars.copy_context()
+    a_job.run(cause.set, "thing")
+    a_job.run(change)
+    assert sent == []
+
+    change()
+    works[0] = True
+    for second, expected in ((0.0, 2), (9.9, 2), (10.0, 3)):
+        now[0] = second
+        change()
+        assert sent == ["changed"] * expected, "one that failed is sent again"
     database.close()

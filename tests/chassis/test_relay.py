@@ -400,6 +400,26 @@ def test_a_woken_relay_looks_again_only_after_a_full_batch(
     assert bus.ids == message_ids
 
 
+def test_a_woken_relay_sends_at_once_what_a_returned_message_held_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org = ids.new("org")
+    message_ids = [publish_opened(database, org)[0] for _ in range(4)]
+    bus, stop = FakeBus(), threading.Event()
+    bus.unroutable = set(message_ids[:3])
+    sender = Relay(database, bus)
+    sender.step(clock.now())
+    assert len(unsent(database)) > 1
+
+    bus.unroutable = set()
+    sender.is_woken = True
+    monkeypatch.setattr(sender._wake, "wait", lambda _: stop.set())
+    monkeypatch.setattr(sender._retries, "_at", NOON - timedelta(days=365))
+    sender.run(stop)
+
+    assert unsent(database) == []
+
+
 @pytest.mark.parametrize("woken_after", [1.0, 2.9, 3.0])
 def test_a_relay_renews_its_leases_in_time_whenever_it_is_woken(
     database: Database, monkeypatch: pytest.MonkeyPatch, woken_after: float

@@ -59,13 +59,19 @@ def rests(feed: Feed) -> bool:
     return feed._loaded.is_set() and not feed._current.is_set()
 
 
+def request(feed: Feed) -> None:
+    """What the guard does for each request."""
+    feed.ask()
+    feed.check_current()
+
+
 def test_the_first_request_after_a_rest_knows_what_was_revoked_meanwhile(follow: Follow) -> None:
     service, feed, learned = follow(pause=0.001)
     for entries in (1, 2, 3):
         until(lambda: rests(feed))
         service.entries = entries
 
-        feed.check_for_request()
+        request(feed)
 
         assert learned == list(range(1, entries + 1))
 
@@ -74,7 +80,7 @@ def test_a_feed_is_read_again_and_again_while_there_are_requests(follow: Follow)
     service, feed, learned = follow(pause=0.001)
 
     def knows(entries: int) -> bool:
-        feed.check_for_request()
+        request(feed)
         return len(learned) == entries
 
     for entries in range(1, 50):
@@ -100,7 +106,7 @@ def test_requests_do_not_wait_for_a_feed_that_failed(follow: Follow) -> None:
     service.is_down = True
     reads = service.reads
 
-    feed.check_for_request()
-    feed.check_for_request()
+    request(feed)
+    request(feed)
 
     assert (service.reads, rests(feed)) == (reads + 1, False)

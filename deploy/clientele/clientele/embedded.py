@@ -83,7 +83,8 @@ class System:
             database.on_publish.append(relay.wake)
             by_clock = service.with_transports(self.transports)
             jobs = tick.Tick(by_clock, database, settings)
-            database.on_publish.append(jobs.wake)
+            database.on_change.append(jobs.wake)
+            jobs.is_woken = True
             self.apps[service.name].extensions["readiness"].add({**relay.checks, **jobs.checks})
             _start_thread(f"{service.name}-relay", relay.run, stop)
             _start_thread(f"{service.name}-tick", jobs.run, stop)

@@ -123,7 +123,7 @@ def erase_people(database: Database, now: datetime, _settings: object) -> int:
 JOBS = (
     Job("expire_credit_limits", 5, expire_credit_limits),
     Job("recount_days_to_empty", 60, recount_days_to_empty),
-    Job("expire_reservations", 1, expire_reservations),
+    Job("expire_reservations", 1, expire_reservations, idle=10),
     Job("publish_balances", 0.2, publish_balances),
     Job("publish_low_credits", 1, publish_low_credits),
     Job("run_auto_top_ups", 1, run_auto_top_ups),

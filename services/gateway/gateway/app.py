@@ -40,7 +40,7 @@ def create_app(
     keys = RemoteKeys(
         lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json()
     )
-    guard = Guard(Verifier(keys), revocations, [feed.check_for_request for feed in feeds])
+    guard = Guard(Verifier(keys), revocations, feeds)
     app = application.build(
         "gateway",
         title="Clientele",

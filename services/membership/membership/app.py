@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chassis.db.database import Database
 from chassis.errors import Failure
-from chassis.runtime import clock, service
+from chassis.runtime import clock, notifications, service
 from chassis.runtime.settings import Misconfigured, load
 
 from membership import jobs, listeners, queries
@@ -94,7 +94,7 @@ def operator_command(words: Sequence[str]) -> None:
         sys.exit("usage: python -m membership reset-mfa EMAIL | reencrypt")
     try:
         settings = load(Settings, words[0])
-        database = Database(settings.database_url, pool_size=1)
+        database = notifications.database(settings.database_url, 1)
         is_reset = words[0] == "reset-mfa"
         print(reset_mfa(database, words[1]) if is_reset else jobs.reencrypt(database, settings))  # noqa: T201 - the command's output
     except (Misconfigured, Failure) as problem:

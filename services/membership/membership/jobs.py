@@ -117,6 +117,6 @@ JOBS = (
     Job("delete_expired", 60, delete_expired),
     Job("erase_people", 60, erase_people),
     Job("expire_offers", 60, expire_offers),
-    Job("end_support", 1, end_support),
+    Job("end_support", 1, end_support, idle=10),
     Job("suspend_keys", 60, suspend_keys),
 )

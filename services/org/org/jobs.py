@@ -114,7 +114,7 @@ def compare_page(
 
 JOBS = (
     Job("purge_due", 0.5, _in_transaction(sagas.purge_due)),
-    Job("resend_requests", 5, _in_transaction(sagas.resend_requests)),
+    Job("resend_requests", 5, _in_transaction(sagas.resend_requests), idle=10),
     Job("publish_receipts", 1, _in_transaction(actions.publish_receipts)),
     Job("delete_expired_revocations", 60, _in_transaction(actions.delete_expired_revocations)),
     Job("delete_client_addresses", 60, _in_transaction(actions.client_addresses.delete_expired)),

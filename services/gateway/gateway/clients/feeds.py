@@ -11,8 +11,8 @@ from chassis.runtime import log
 
 # Without a request for this many pauses the feed is read less often.
 _PAUSES_UNTIL_REST = 10
-# Seconds for which a request waits until the feed has been read.
-_PATIENCE = 1.0
+# Seconds for which a request waits until the feed has been read: as long as that may take.
+_PATIENCE = 3.0
 _LOG = log.get("feeds")
 
 
@@ -57,15 +57,17 @@ class Feed:
     def is_fresh(self) -> bool:
         """Whether everything has been loaded and the service has responded lately. Waits up to a
         second for the first load."""
-        return self._loaded.wait(_PATIENCE) and self._clock() - self._complete_at <= self._silence
+        return self._loaded.wait(1.0) and self._clock() - self._complete_at <= self._silence
 
-    def check_for_request(self) -> None:
-        """As ``check``. The first request after a rest waits, up to a second, until the feed has
-        been read again."""
+    def ask(self) -> None:
+        """There is a request: have the feed read again if it rests."""
         self._asked_at = self._clock()
         if not self._current.is_set():
             self._wanted.set()
-            self._current.wait(_PATIENCE)
+
+    def check_current(self) -> None:
+        """As ``check``, after ``ask``: waits until the feed has been read again, or that failed."""
+        self._current.wait(_PATIENCE)
         self.check()
 
     def check(self) -> None:
@@ -83,6 +85,7 @@ class Feed:
         while self._read_page():
             pass
         self._complete_at = began_at
+        self._current.set()
         self._loaded.set()
 
     def _read_page(self) -> bool:

@@ -25,8 +25,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
-        self.on_publish: list[Callable[[], None]] = []
-        self.on_change: list[Callable[[], None]] = []
+        self.on_publish: list[Callable[[], object]] = []
+        self.on_change: list[Callable[[], object]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
         self._turn: AbstractContextManager[object] = (
@@ -54,8 +54,8 @@ class Database:
 
         Messages and audit rows that were collected are written at its end, with ``correlation``
         (a request id), ``causation`` (a message id) and the ``client`` of the request. After the
-        commit the relay is woken if there are messages, and the jobs unless this is the
-        ``upkeep`` of a process itself, which gives them nothing to do."""
+        commit the relay is woken if there are messages, and the jobs unless one of them made the
+        change, or it is ``upkeep``: something a process writes only for itself."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(
                 correlation=correlation or cause.get(), causation=causation, client=client
@@ -66,7 +66,7 @@ class Database:
         if session.info.get("published"):
             for wake in self.on_publish:
                 wake()
-        if not upkeep:
+        if not upkeep and not cause.get():
             for wake in self.on_change:
                 wake()
 

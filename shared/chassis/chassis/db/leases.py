@@ -140,8 +140,8 @@ class Leases:
         self._until = now + self.length
 
     def _lock(self, connection: Connection) -> Sequence[Row[Any]]:
-        """All leases of this kind, locked in the order of the parts, so that processes wait for
-        each other and never deadlock."""
+        """All leases of this kind, locked in the order of the parts and after the holders, so that
+        processes wait for each other and never deadlock."""
         return connection.execute(_LOCK, {"of_kind": self.kind}).all()
 
     def _change(
@@ -154,14 +154,11 @@ class Leases:
     def release(self, now: datetime) -> None:
         """Give all parts away, for others to take at once."""
         with self.database.transaction(upkeep=True) as session:
+            me = (LeaseHolder.kind == self.kind, LeaseHolder.holder == self.holder)
+            session.execute(delete(LeaseHolder).where(*me))
             self._lock(session.connection())
             mine = update(Lease).where(Lease.kind == self.kind, Lease.holder == self.holder)
             session.execute(mine.values(until=now))
-            session.execute(
-                delete(LeaseHolder).where(
-                    LeaseHolder.kind == self.kind, LeaseHolder.holder == self.holder
-                )
-            )
         self._fences, self._until = {}, None
 
     def still_held(self) -> ColumnElement[bool]:

@@ -89,7 +89,7 @@ def _unsent() -> Select[str, str, str, bytes, datetime, str | None]:
     )
 
 
-# Made once: it runs every second, and making it takes longer than running it.
+# Made once: it runs often, and making it takes longer than running it.
 _UNSENT = _unsent()
 
 
@@ -127,7 +127,7 @@ class Relay:
         self.leases = Leases(database, "relay", [str(part) for part in range(PARTITIONS)])
         self._wake = threading.Event()
         self.is_woken = False
-        self._is_full = False
+        self._may_be_more = False
         self._retries = _Retries()
         self._logged: dict[tuple[str, str], datetime] = {}
         self._progress, self._backlog = Progress(), Backlog()
@@ -157,7 +157,7 @@ class Relay:
             outage.over()
             self._progress.succeeded()
             backoff.reset()
-            if sent and (self._is_full or not self.is_woken):
+            if sent and (self._may_be_more or not self.is_woken):
                 continue
             if sent:
                 stop.wait(began + GATHER - time.monotonic())
@@ -175,7 +175,9 @@ class Relay:
         retry = self._retries.are_due(now)
         with self.database.reading() as session:
             messages = self._unsent(session, partitions, retry)
-        self._is_full = len(messages) == BATCH
+        # A message that was returned before holds up what follows it about its aggregate.
+        was_stuck = any(message.returned for message in messages)
+        self._may_be_more = len(messages) == BATCH or was_stuck
         self._backlog.selected([message.id for message in messages], with_returned=retry)
         if not messages:
             return 0

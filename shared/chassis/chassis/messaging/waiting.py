@@ -40,7 +40,7 @@ def _due() -> Select[str, bytes]:
     )
 
 
-# Made once: it runs every second, and making it takes longer than running it.
+# Made once: it runs often, and making it takes longer than running it.
 _DUE = _due()
 
 

@@ -90,6 +90,4 @@ def verify_audit(service: Service) -> None:
 
 def _database(service: Service) -> Database:
     settings: Any = load(service.settings, "command")
-    database = notifications.database(settings.database_url, _CONNECTIONS)
-    notifications.wake_jobs(database)
-    return database
+    return notifications.database(settings.database_url, _CONNECTIONS)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import psycopg
@@ -23,6 +23,7 @@ _POOLED = (
     "itself."
 )
 _LOG = log.get("notifications")
+Channels = Mapping[str, Callable[[], None]]
 
 
 class Sleeper(Protocol):
@@ -36,31 +37,26 @@ class Sleeper(Protocol):
         ...
 
 
-def database(url: str, pool_size: int) -> Database:
-    """A database whose transactions wake the relay when they publish."""
-    opened = Database(url, pool_size=pool_size)
+def database(url: str, pool_size: int, now: Callable[[], float] = time.monotonic) -> Database:
+    """A database whose transactions wake the relay when they publish, and the jobs when they change
+    something."""
+    opened, due = Database(url, pool_size=pool_size), float("-inf")
+
+    def notify_of_change() -> None:
+        nonlocal due
+        if now() >= due and _notify(opened, CHANGED):
+            due = now() + CHANGED_EVERY
+
     if not opened.is_sqlite:
         opened.on_publish.append(lambda: _notify(opened, PUBLISHED))
+        opened.on_change.append(notify_of_change)
     return opened
 
 
-def wake_jobs(opened: Database, now: Callable[[], float] = time.monotonic) -> None:
-    """Have the transactions of this process wake the jobs when they change something."""
-    due = float("-inf")
-
-    def notify() -> None:
-        nonlocal due
-        if now() >= due:
-            due = now() + CHANGED_EVERY
-            _notify(opened, CHANGED)
-
-    if not opened.is_sqlite:
-        opened.on_change.append(notify)
-
-
-def listen(url: str, channel: str, sleeper: Sleeper, stop: threading.Event) -> None:
-    """Wake it at each notification, and once it is connected: one may have been missed. Reconnects
-    until told to stop. Where a pooler keeps notifications to itself, it says so and ends."""
+def listen(url: str, channels: Channels, sleeper: Sleeper, stop: threading.Event) -> None:
+    """Call the function of a channel at each of its notifications, and wake the sleeper when the
+    connection is made or lost: something may have been missed. Reconnects until told to stop. Where
+    a pooler keeps notifications to itself, it says so and ends."""
     backoff = Backoff(1.0, 10.0)
     outage = Outage(_LOG, "notifications.failed", "notifications.recovered")
     while not stop.is_set():
@@ -69,18 +65,22 @@ def listen(url: str, channel: str, sleeper: Sleeper, stop: threading.Event) -> N
                 if _is_pooled(connection):
                     _LOG.warning("notifications.pooled", detail=_POOLED)
                     return
-                connection.execute(f"LISTEN {channel}")
+                for channel in channels:
+                    connection.execute(f"LISTEN {channel}")
                 outage.over()
                 backoff.reset()
                 sleeper.is_woken = True
                 sleeper.wake()
                 while not stop.is_set():
-                    for _ in connection.notifies(timeout=2, stop_after=1):
-                        sleeper.wake()
+                    for notification in connection.notifies(timeout=2, stop_after=1):
+                        channels[notification.channel]()
         except psycopg.Error as problem:
-            sleeper.is_woken = False
             outage.failed(problem)
-            backoff.wait(stop)
+        finally:
+            if sleeper.is_woken:
+                sleeper.is_woken = False
+                sleeper.wake()
+        backoff.wait(stop)
 
 
 def _is_pooled(connection: psycopg.Connection[Any]) -> bool:
@@ -89,12 +89,14 @@ def _is_pooled(connection: psycopg.Connection[Any]) -> bool:
     return bool(served_by[0] != connection.info.backend_pid)
 
 
-def _notify(opened: Database, channel: str) -> None:
-    """In a transaction of its own: a NOTIFY in the transaction that changes something would make
-    commits wait for one lock."""
+def _notify(opened: Database, channel: str) -> bool:
+    """Whether it could be sent. In a transaction of its own: a NOTIFY in the transaction that
+    changes something would make commits wait for one lock."""
     try:
         with opened.engine.connect() as connection:
             autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
             autocommit.exec_driver_sql(f"NOTIFY {channel}")
     except Exception:
         _LOG.warning("notify.failed", exc_info=True)
+        return False
+    return True

@@ -36,7 +36,6 @@ def web(service: Service) -> None:
     def build() -> Any:
         # One more than threads that serve requests: the readiness of a busy process is checked too.
         database = notifications.database(settings.database_url, settings.web_threads + 1)
-        notifications.wake_jobs(database)
         return service.create_app(settings, database, transports(service, settings))
 
     web_server.serve(build, settings)
@@ -47,7 +46,6 @@ def listen(service: Service) -> None:
     from chassis.messaging import consumers
 
     settings, database, stop = _start(service, "listen")
-    notifications.wake_jobs(database)
     inbox = Inbox(database, service.listeners)
     consumer = consumers.RabbitConsumer(settings.broker_url, service.name, inbox)
     batch_consumers = [
@@ -81,7 +79,7 @@ def relay(service: Service) -> None:
     running = Relay(database, bus)
     broker = {"broker": kept(bus.check, _BROKER_SECONDS)}
     serve_health(settings, {**service.checks(database), **broker, **running.checks})
-    _start_listening(settings, notifications.PUBLISHED, running, stop)
+    _start_listening(settings, {notifications.PUBLISHED: running.wake}, running, stop)
     running.run(stop)
     bus.close()
     database.close()
@@ -94,7 +92,12 @@ def run_jobs(service: Service) -> None:
         service = service.with_transports(transports(service, settings))
     running = tick.Tick(service, database, settings)
     serve_health(settings, {**service.checks(database), **running.checks})
-    _start_listening(settings, notifications.CHANGED, running, stop)
+    # What a job of another process publishes may give the jobs of this one something to do.
+    channels = {
+        notifications.CHANGED: running.wake,
+        notifications.PUBLISHED: running.look_again,
+    }
+    _start_listening(settings, channels, running, stop)
     running.run(stop)
     database.close()
 
@@ -126,11 +129,14 @@ def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]
 
 
 def _start_listening(
-    settings: Any, channel: str, sleeper: notifications.Sleeper, stop: threading.Event
+    settings: Any,
+    channels: notifications.Channels,
+    sleeper: notifications.Sleeper,
+    stop: threading.Event,
 ) -> None:
     url = settings.database_direct_url or settings.database_url
     threading.Thread(
-        target=notifications.listen, args=(url, channel, sleeper, stop), daemon=True
+        target=notifications.listen, args=(url, channels, sleeper, stop), daemon=True
     ).start()
 
 

@@ -37,16 +37,17 @@ class Job:
     """Work that is due by the clock.
 
     ``run(database, now, settings)`` returns how much it did. It is called again immediately while
-    it does something, else after ``every`` seconds, or up to thirty while nothing changes.
-    ``lane``: jobs of one lane run one after the other; a long job gets its own, so that the others
-    need not wait for it. ``calls_services``: ``run`` gets ``transports`` to the upstreams as
-    well."""
+    it does something, else after ``every`` seconds, which grow up to ``idle`` while no data
+    changes. ``lane``: jobs of one lane run one after the other; a long job gets its own, so that
+    the others need not wait for it. ``calls_services``: ``run`` gets ``transports`` to the
+    upstreams as well."""
 
     name: str
     every: float
     run: Callable[..., int]
     lane: str = ""
     calls_services: bool = False
+    idle: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Service:
         def retry(database: Database, now: datetime, _settings: Any) -> int:
             return Inbox(database, self.listeners).retry_due(now)
 
-        retry_messages = Job("retry_messages", 1, retry, "messages")
+        retry_messages = Job("retry_messages", 1, retry, "messages", idle=10)
         delete_expired = Job("delete_expired", 60, _delete_expired)
         report_delays = Job("report_delays", 60, delays.report)
         return (*self.jobs, retry_messages, delete_expired, report_delays)

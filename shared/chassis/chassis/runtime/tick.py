@@ -14,9 +14,9 @@ from chassis.runtime.service import Job, Service
 
 # Seconds that a turn of a lane may take, and for which a job may fail, before that is reported.
 TURN = 600.0
-# Seconds without a change after which jobs run less often, and the longest pause then: where jobs
-# are woken by changes, and where they have to look for themselves.
-ACTIVE, IDLE_WOKEN, IDLE = 30.0, 30.0, 2.0
+# Seconds without a change after which jobs run less often, and the longest pause then where they
+# are not woken by changes.
+ACTIVE, IDLE = 30.0, 2.0
 _LOG = log.get("tick")
 
 
@@ -40,7 +40,7 @@ class Tick:
         self._leases = Leases(database, "lanes", list(self._lanes))
         self._wakes = {lane: threading.Event() for lane in self._lanes}
         self._pace = Pace()
-        database.on_publish.append(self._look_again)
+        database.on_publish.append(self.look_again)
         self._renewal = Progress(now=now)
         self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
 
@@ -62,10 +62,10 @@ class Tick:
     def wake(self) -> None:
         """Something has changed: run the jobs at their own pace again."""
         self._pace.note_activity()
-        self._look_again()
+        self.look_again()
 
-    def _look_again(self) -> None:
-        """Let each job take a turn. What one of them did may give others something to do."""
+    def look_again(self) -> None:
+        """Let each job take a turn: what one of them did may give others something to do."""
         for woken in self._wakes.values():
             woken.set()
 
@@ -104,8 +104,9 @@ class Tick:
         progress = self._turns[lane]
         while not stop.is_set():
             for each in turns:
-                if not stop.is_set() and self._leases.holds(lane, clock.now()):
-                    each.take_if_due()
+                may_run = not stop.is_set() and self._leases.holds(lane, clock.now())
+                if may_run and each.take_if_due():
+                    self.look_again()
             held = self._leases.holds(lane, clock.now())
             problems = [each.problem for each in turns if each.problem is not None]
             if held and problems:
@@ -120,8 +121,8 @@ class Tick:
 
 
 class Pace:
-    """How often jobs run. While nothing has changed for half a minute, less often. ``is_woken``:
-    whether all changes are noted."""
+    """How often jobs run: less often after half a minute without a change. ``is_woken``: whether
+    every change of data, also by other processes, is reported to ``note_activity``."""
 
     def __init__(self, now: Clock = time.monotonic) -> None:
         self._now = now
@@ -137,7 +138,7 @@ class Pace:
         one."""
         if self._now() - self._active <= ACTIVE:
             return job.every
-        longest = IDLE_WOKEN if self.is_woken else IDLE
+        longest = job.idle if self.is_woken else IDLE
         return min(max(before, job.every) * 2, max(longest, job.every))
 
 
@@ -155,11 +156,11 @@ class _Turns:
         """Take the next turn as soon after the last as while there is something to do."""
         self.due = min(self.due, self._began + self._job.every)
 
-    def take_if_due(self) -> None:
-        """Run the job unless its next turn is later."""
+    def take_if_due(self) -> int:
+        """Run the job unless its next turn is later; returns how much it did."""
         began = time.monotonic()
         if began < self.due:
-            return
+            return 0
         self._began = began
         cause.set(f"{self._job.name}:{ids.new('evt')}")
         try:
@@ -168,8 +169,9 @@ class _Turns:
             self.due = began + self._job.every
             self.problem = NotReady(f"{self._job.name} failed: {name_of(problem)}")
             self._outage.failed(problem)
-            return
-        self._pause = self._pace.pause(self._job, self._pause)
+            return 0
+        self._pause = self._job.every if did else self._pace.pause(self._job, self._pause)
         self.due = 0.0 if did else began + self._pause
         self.problem = None
         self._outage.over()
+        return did

@@ -54,7 +54,7 @@ def _publish_figures(session: Session, account: Account, now: datetime) -> None:
 
 
 def publish_balance_soon(session: Session, *accounts: Account) -> None:
-    """Have the balances published within a second, once for all changes until then."""
+    """Have the balances published by the job, once for all changes until then."""
     insert_rows(
         session,
         _UNPUBLISHED,
