@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from chassis.db import schema
 from chassis.db.database import Database
+from chassis.errors import Unavailable
 from chassis.messaging.backlog import Backlog
 from chassis.runtime import log, roles, web_server
 from chassis.runtime.readiness import NotReady, Progress, Readiness, kept, name_of, report
@@ -245,15 +246,19 @@ def test_a_reason_of_ours_is_logged_in_a_line_and_an_error_with_its_traceback() 
     def not_yet() -> None:
         raise NotReady("no success yet")
 
+    def unavailable() -> None:
+        raise Unavailable("Not ready: 503.", code="service_unavailable")
+
     def broken() -> None:
         raise RuntimeError("broken")
 
     with capture_logs() as captured:
-        Readiness({"ours": not_yet, "other": broken}).outcome()
+        Readiness({"ours": not_yet, "service": unavailable, "other": broken}).outcome()
 
     lines = {line["check"]: (line["error"], bool(line["exc_info"])) for line in captured}
     assert lines == {
         "ours": ("NotReady: no success yet", False),
+        "service": ("Unavailable: Not ready: 503.", False),
         "other": ("RuntimeError: broken", True),
     }
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future, wait
 from datetime import timedelta
 from typing import Any
 
+from chassis.errors import Unavailable
 from chassis.runtime import clock, log
 from chassis.runtime.outages import Outage
 
@@ -114,7 +115,7 @@ class Readiness:
             try:
                 check()
             except Exception as problem:
-                outage.failed(problem, trace=not isinstance(problem, NotReady))
+                outage.failed(problem, trace=not isinstance(problem, NotReady | Unavailable))
                 future.set_result(name_of(problem))
             else:
                 outage.over()
