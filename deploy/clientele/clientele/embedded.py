@@ -181,7 +181,8 @@ def _greet(at: Installation, settings: Any) -> None:
         f"  Sign in as     {email}\n"
         f"  Password       {password}\n"
         f"  Mail goes to   {_mail_goes_to(settings.mail_url)}\n\n"
-        f"  Load example customers from another terminal:  make demo BASE_URL={at.address}\n"
+        "  Load example customers from another terminal, with that password:\n"
+        f"    CLIENTELE_ADMIN_PASSWORD='…' make demo BASE_URL={at.address}\n\n"
         "  Stop with Ctrl-C. All data is kept.\n",
         file=sys.stdout,
         flush=True,
