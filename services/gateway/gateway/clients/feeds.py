@@ -67,7 +67,9 @@ class Feed:
 
     def check_current(self) -> None:
         """As ``check``, after ``ask``: waits until the feed has been read again, or that failed."""
-        self._current.wait(_PATIENCE)
+        if not self._current.is_set():
+            self._wanted.set()  # it may have begun to rest since then
+            self._current.wait(_PATIENCE)
         self.check()
 
     def check(self) -> None:
