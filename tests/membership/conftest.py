@@ -262,7 +262,7 @@ class Situation:
         self.mails.mkdir(exist_ok=True)
         for name, mail in mails.items():
             (self.mails / name).write_bytes(mail)
-        self.clock.ahead = now - datetime.now(UTC)
+        self.clock.ahead = now - (self.clock.stopped_at or datetime.now(UTC))
 
 
 KEY = pem()

@@ -264,12 +264,12 @@ def test_an_own_pending_address_is_not_shown_before_the_person_has_joined(world:
 
 
 def test_ones_own_address_needs_the_password_or_a_recent_sign_in(world: World) -> None:
+    world.service.clock.stop()
     token = world.service.log_in(MIA, organization_id=world.first)["access_token"]
     owner = world.service.log_in(OLGA)["access_token"]
     owner_id = world.service.claims(owner)["mid"]
     world.service.clock.advance(minutes=4, seconds=59)
     assert own(world, {"email": NEW, "given_name": "M"}, token) == (200, None)
-    world.service.clock.stop()
     token = world.service.log_in(MIA, organization_id=world.first)["access_token"]
     owner = world.service.log_in(OLGA)["access_token"]
     with world.service.database.transaction() as session:

@@ -23,6 +23,12 @@ BROWSER = "k" * 43
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
+@pytest.fixture(autouse=True)
+def stopped(request: pytest.FixtureRequest) -> None:
+    """Limits run out only when a test says so, however long it takes."""
+    request.getfixturevalue("movable_clock").stop()
+
+
 def log_in(service, password="wrong", address=OLGA, *, at=HOME, browser="", client=None):
     return (client or service.client).post(
         "/v1/sessions",
@@ -266,7 +272,6 @@ def workers(service, number) -> Iterator[list]:
 def test_eight_workers_and_a_restart_allow_no_more_attempts_than_one(service):
     """Five attempts at once, then one after each delay, whatever the worker and the restarts."""
     service.owner()
-    service.clock.stop()
 
     def guess(numbered):
         n, client = numbered
