@@ -310,6 +310,12 @@ class Store:
         self.database.close()
 
 
+@pytest.fixture
+def stopped_clock(movable_clock: Clock) -> None:
+    """Limits run out only when the test says so, however long it takes."""
+    movable_clock.stop()
+
+
 @pytest.fixture(scope="session")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     path = tmp_path_factory.mktemp("membership") / "membership.db"

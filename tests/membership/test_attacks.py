@@ -66,6 +66,7 @@ def test_a_new_password_invalidates_reset_links(service):
     service.log_in(OLGA, NEW)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_after_a_hundred_failures_only_a_new_password_helps(service):
     service.owner()
     elsewhere = {"X-Forwarded-For": "203.0.113.9"}

@@ -89,6 +89,7 @@ def test_a_code_of_any_authenticator_signs_in_once(service, two):
     assert all(ids.is_id("aut", one["id"]) for one in shown)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_wrong_codes_count_for_all_authenticators_together(service, two):
     token, phone, tablet, _ = two
     pending = Phone(service, enroll(service, token, "Laptop").json["secret"])

@@ -43,6 +43,7 @@ def setup(service):
     return service.prepared("bounded rows", lambda: Setup(service))
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_a_session_is_refreshed_only_so_often(setup, monkeypatch):
     within = timedelta(minutes=10)
     assert Limit(60, within) == attempt_limits.REFRESHES

@@ -16,17 +16,12 @@ from membership.values import attempt_limits, passwords
 from membership.values.clients import Client
 from sqlalchemy import event, func, select, update
 
+pytestmark = pytest.mark.usefixtures("stopped_clock")
 OLGA = "olga@customer.example"
 PASSWORD = "four calm otters drift"
 NEW = "seven quiet herons wait"
 BROWSER = "k" * 43
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
-
-
-@pytest.fixture(autouse=True)
-def stopped(request: pytest.FixtureRequest) -> None:
-    """Limits run out only when a test says so, however long it takes."""
-    request.getfixturevalue("movable_clock").stop()
 
 
 def log_in(service, password="wrong", address=OLGA, *, at=HOME, browser="", client=None):

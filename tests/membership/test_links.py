@@ -201,6 +201,7 @@ def test_a_link_to_a_changed_address_never_replaces_its_password(service):
     _password_is_still(service, PASSWORD, "noa@second.example")
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_joining_leaves_failed_sign_ins_counted(service):
     service.owner()
     service.customer(OLGA, name="Second")

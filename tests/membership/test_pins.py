@@ -98,6 +98,7 @@ def test_the_right_pin_is_right_and_every_other_is_not(setup):
 
 
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.usefixtures("stopped_clock")
 def test_the_ladder_is_the_same_whether_or_not_anybody_has_the_extension(setup, known):
     extension = setup.extension if known else NOBODY
 
@@ -125,6 +126,7 @@ def test_the_ladder_is_the_same_whether_or_not_anybody_has_the_extension(setup, 
     assert WRONG not in str(rows)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_slow_guesses_shut_too_and_few_are_forgiven(setup):
     for _ in range(2):
         setup.guess(4)
@@ -139,6 +141,7 @@ def test_slow_guesses_shut_too_and_few_are_forgiven(setup):
     assert setup.is_valid()
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_a_new_pin_unlocks_the_extension(setup):
     with setup.service.database.transaction() as session:
         key = attempt_limits.pin_key(setup.organization_id, setup.extension)
@@ -162,6 +165,7 @@ def test_a_new_holder_of_an_extension_starts_without_failures(setup):
     assert setup.is_valid(newcomer["pin"], NOBODY)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_failures_across_extensions_block_the_organization_and_are_audited_once(setup):
     for n in range(50):
         setup.guess(1, str(500 + n))
@@ -174,6 +178,7 @@ def test_failures_across_extensions_block_the_organization_and_are_audited_once(
     assert setup.is_valid()
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_concurrent_attempts_are_limited_like_sequential_ones(setup):
     def guess(_):
         with setup.service.app.test_client() as client:

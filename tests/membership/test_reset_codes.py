@@ -136,6 +136,7 @@ def test_others_do_it_themselves_by_a_link_and_with_their_password(elsewhere: Ma
     assert "no longer requires a one-time code" in texts(service.send_mails())[-1]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_wrong_passwords_at_the_link_count_like_those_at_sign_in(elsewhere: Managed) -> None:
     reset(elsewhere, elsewhere.mike)
     token = link(elsewhere)

@@ -176,6 +176,7 @@ def test_of_several_concurrent_uses_of_a_code_one_succeeds(service, recovery):
         assert sorted(pool.map(once, range(4))) == [201, 401, 401, 401]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_five_wrong_codes_block_codes_for_15_minutes(service):
     _, phone, _ = with_codes(service)
     phone.next()
@@ -420,6 +421,7 @@ def test_without_that_setting_no_reauthentication_is_required(service):
     assert service.call("POST", "/v1/api-keys", body, token=token).status_code == 201
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_reauthentication_counts_wrong_passwords_as_a_login_does(service):
     _, token = service.owner()
     assert [step_up(service, token, f"wrong {n}").status_code for n in range(5)] == [401] * 5

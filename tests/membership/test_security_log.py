@@ -32,6 +32,7 @@ def line(event, code, caller=None):
     return {"event": f"security.{event}", "code": code, "client": CLIENT, "caller": caller}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_failed_and_throttled_sign_ins(service, refused):
     service.owner()
     body = {"email": OLGA, "password": "a wrong one"}

@@ -36,6 +36,7 @@ def test_a_link_works_while_signed_in_as_its_recipient(setup):
     assert setup.service.log_in(OLGA, organization_id=second_id)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_one_link_a_minute_to_the_same_member(setup):
     member_id = setup.add().json["id"]
     refused = setup.resend(member_id)
@@ -62,6 +63,7 @@ def test_five_resends_a_day(setup):
     assert setup.resend(member_id).status_code == 200
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_repeated_address_changes_do_not_exceed_that(setup):
     member_id = setup.add().json["id"]
     answers = [setup.call("PATCH", f"/{member_id}", {"email": (NEW, MIA)[n % 2]}) for n in range(6)]

@@ -69,6 +69,7 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_response_and_work(
 
 
 @pytest.mark.parametrize("address", [OLGA, "nobody@customer.example"])
+@pytest.mark.usefixtures("stopped_clock")
 def test_the_delay_grows_from_the_fifth_failure(service, address):
     service.owner()
     assert [attempt(service, f"wrong {n}", address).status_code for n in range(5)] == [401] * 5
@@ -88,6 +89,7 @@ def test_the_delay_grows_from_the_fifth_failure(service, address):
 PASSWORD_OF = {OLGA: "four calm otters drift"}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_another_spelling_of_an_address_counts_as_the_same(service):
     service.owner()
     for spelling in ("OLGA@customer.example", " olga@Customer.example", OLGA, OLGA.upper(), OLGA):
