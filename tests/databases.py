@@ -40,6 +40,14 @@ def be_patient(server: Any, database: Any) -> Any:
     does when they time out is tested elsewhere. The database."""
     for setting in ("lock_timeout = '60s'", "statement_timeout = '120s'"):
         server.psql(f'ALTER ROLE "{database.name}_app" SET {setting};')
+    return may_pause(server, database)
+
+
+def may_pause(server: Any, database: Any) -> Any:
+    """Let a test that gets no processor time pause within a transaction. The database."""
+    server.psql(
+        f"ALTER ROLE \"{database.name}_app\" SET idle_in_transaction_session_timeout = '120s';"
+    )
     return database
 
 
@@ -64,7 +72,7 @@ class PreparedDatabases:
     def urls(self, schema: Schema, postgres: Any) -> Any:
         """A prepared PostgreSQL database: ``owner_url`` and ``app_url``."""
         if schema.name not in self._urls:
-            made = postgres.fresh_database(schema.name)
+            made = may_pause(postgres, postgres.fresh_database(schema.name))
             schema.prepare(made.owner_url)
             self._urls[schema.name] = made
         return self._urls[schema.name]

@@ -60,7 +60,7 @@ def test_the_oldest_unsent_message_is_reported(database: Database) -> None:
 
     assert (line["event"], line["message_id"]) == ("outbox.delayed", oldest)
     assert (line["type"], line["reason"]) == (billing.AccountOpened.TYPE, "refused")
-    assert 590 <= line["seconds"] <= 600
+    assert line["seconds"] >= 600
 
 
 def test_the_oldest_waiting_message_is_reported(database: Database) -> None:
@@ -71,7 +71,7 @@ def test_the_oldest_waiting_message_is_reported(database: Database) -> None:
 
     assert (line["event"], line["message_id"]) == ("inbox.delayed", oldest)
     assert (line["attempts"], line["reason"]) == (3, "a row is locked")
-    assert 590 <= line["seconds"] <= 600
+    assert line["seconds"] >= 600
 
 
 def test_messages_of_the_last_minute_are_not_reported(database: Database) -> None:
@@ -88,8 +88,9 @@ def test_messages_of_the_last_minute_are_not_reported(database: Database) -> Non
 def test_the_job_reads_only_the_first_row_of_an_index(database: Database) -> None:
     explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
     with database.reading() as session:
-        if not database.is_sqlite:  # the tables are empty, where reading all is cheaper
+        if not database.is_sqlite:  # the tables are empty, where other plans are as cheap
             session.execute(text("SET LOCAL enable_seqscan = off"))
+            session.execute(text("SET LOCAL enable_sort = off"))
         for statement, index in (
             (delays._OLDEST_UNSENT, "ix_outbox_unsent"),
             (delays._OLDEST_WAITING, "waiting_messages"),
