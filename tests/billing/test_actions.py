@@ -1,12 +1,17 @@
 """Actions on an account's money, on both databases."""
 
+from dataclasses import astuple
 from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions.charges.credit_check import InsufficientCredits
 from billing.actions.ledger import posting
-from billing.actions.ledger.posting import AccountClosed, AccountFrozen, AmountTooLarge
+from billing.actions.ledger.refusals import (
+    AccountClosed,
+    AccountFrozen,
+    AmountTooLarge,
+    InsufficientCredits,
+)
 from billing.models import Account, Buckets, Entry
 from billing.values import Code, Transfer, parse_money
 from chassis.runtime import clock
@@ -47,7 +52,7 @@ def assert_history_explains_the_account(world, org):
             row.invoiced_after,
             row.held_after,
         )
-        assert after == tuple(vars(buckets).values())
+        assert after == astuple(buckets)
         net += row.moved
     with world.database.reading() as session:
         account = session.get_one(Account, org)

@@ -91,10 +91,7 @@ def test_a_locked_account_is_published_later(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("way", ["at once", "slowly"])
-def test_nothing_is_lost_when_charges_and_the_job_race(world, way, monkeypatch):
-    if way == "slowly":
-        monkeypatch.setattr("billing.actions.charges.charges.fast_charge", lambda *_, **__: None)
+def test_nothing_is_lost_when_charges_and_the_job_race(world):
     org, done = world.open(limit="1000"), threading.Event()
 
     def keep_saying():

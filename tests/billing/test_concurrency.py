@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from billing import actions
 from billing.actions.accounts.wallet import ProviderCreditsInsufficient
-from billing.actions.charges.credit_check import InsufficientCredits
-from billing.actions.ledger.posting import AccountClosed
+from billing.actions.ledger.refusals import AccountClosed, InsufficientCredits
 from billing.models import Account, Entry
 from chassis.runtime import clock
 from sqlalchemy import select

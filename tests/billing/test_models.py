@@ -19,7 +19,7 @@ def figures(mode, limit, **buckets):
     return Figures(
         payment_mode=mode,
         limit=money(limit),
-        buckets=Buckets(**{name: money(amount) for name, amount in buckets.items()}),
+        **{name: money(amount) for name, amount in buckets.items()},
     )
 
 
@@ -86,7 +86,7 @@ def test_postpaid_figures(limit, buckets, usable, expecting, due, current):
     assert result.current_balance == result.balance == money(current)
     assert (
         result.usable
-        == result.limit + max(0, result.amount_due) + result.expecting_invoice - result.buckets.held
+        == result.limit + max(0, result.amount_due) + result.expecting_invoice - result.held
     )
 
 

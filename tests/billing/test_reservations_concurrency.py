@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions.charges.credit_check import InsufficientCredits
-from billing.actions.ledger.posting import AccountClosed
-from billing.actions.reservations.reservations import ReservationExpired, ReservationSettled
+from billing.actions.ledger.refusals import (
+    AccountClosed,
+    InsufficientCredits,
+    ReservationExpired,
+    ReservationSettled,
+)
 from billing.models import Account, Entry, Reservation
 from chassis import audit
 from chassis.runtime import clock

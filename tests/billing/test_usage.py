@@ -274,7 +274,8 @@ def test_overlapping_batches_never_deadlock_and_admit_what_the_credits_cover(
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_the_same_id_on_two_accounts_at_once_counts_once(world: World) -> None:
+@pytest.mark.parametrize("others", [0, 60])
+def test_the_same_id_on_two_accounts_at_once_counts_once(world: World, others: int) -> None:
     orgs = [world.open(limit="10"), world.open(limit="10")]
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
@@ -285,9 +286,11 @@ def test_the_same_id_on_two_accounts_at_once_counts_once(world: World) -> None:
             first = actions.record_usage(
                 session, by=SYSTEM, records=[record(world, orgs[0], orgs[0])], now=clock.now()
             )
-            twin = pool.submit(
-                world.call, "POST", "/v1/usage", {"records": [raw(orgs[1], orgs[0])]}
-            )
+            records = [
+                raw(orgs[1], orgs[0] if n == 0 else f"{n}-{orgs[1]}", "0.01")
+                for n in range(others + 1)
+            ]
+            twin = pool.submit(world.call, "POST", "/v1/usage", {"records": records})
             with world.database.reading() as looking:
                 while not looking.scalar(waiting) and not twin.done():
                     looking.rollback()
@@ -295,7 +298,7 @@ def test_the_same_id_on_two_accounts_at_once_counts_once(world: World) -> None:
     assert twin.result().json["refused"] == [
         {"id": orgs[0], "code": "record_id_reused", "index": 0}
     ]
-    assert [len(journal(world, org)) for org in orgs] == [1, 0]
+    assert [len(journal(world, org)) for org in orgs] == [1, others]
 
 
 def test_ten_thousand_records_go_in_one_call(world: World) -> None:

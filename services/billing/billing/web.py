@@ -1,13 +1,15 @@
 """Billing's web application."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chassis.auth.access import AccessControl
 from chassis.auth.callers import Caller
 from chassis.auth.internal import parse_callers
 from chassis.auth.tokens import RemoteKeys, Verifier
-from chassis.db.database import Database
-from chassis.http import application, context
+from chassis.db.database import Database, Session
+from chassis.db.idempotency_keys import Answer
+from chassis.db.stored_answers import Request
+from chassis.http import application, context, idempotency
 from chassis.http.client import Transport
 from chassis.runtime import clock
 from flask import Flask
@@ -62,5 +64,10 @@ def create_app(
         access=access,
         blueprints=views.BLUEPRINTS,
     )
+    idempotency.attach(app, database, _post_group)
     app.extensions["renderings"] = renderer.slots(settings.web_threads)
     return context.attach(app, settings=settings, database=database, transports=transports)
+
+
+def _post_group(session: Session, requests: Sequence[Request]) -> Sequence[Answer | None]:
+    return actions.post_group(session, requests, now=clock.now())

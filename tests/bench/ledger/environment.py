@@ -64,7 +64,7 @@ _GROWN = (
 
 class Environment:
     """``wallets``: prepaid customers of one provider. ``by_month``: postpaid ones. ``url``: of
-    billing's database."""
+    billing's database. ``grown``: those of databases by the rows in their journals."""
 
     def __init__(self, postgres: Postgres, system: System, folder: Path) -> None:
         self.postgres, self.system, self.folder = postgres, system, folder
@@ -79,6 +79,12 @@ class Environment:
         self.grown = {rows: self._grown(rows) for rows in (10**4, 10**6)}
         self.pgbench("-i", "-q", "-s", str(SCALE), "postgres")
         self.postgres.psql(f"\\connect {self.url.rpartition('/')[2]}\nVACUUM ANALYZE;")
+
+    @property
+    def numbered(self) -> list[str]:
+        """The wallets of the databases that differ only in the size of the journal."""
+        numbered = [f"01890000-0000-7000-8000-{n:012x}" for n in range(1, WALLETS + 1)]
+        return [ids.of_uuid("org", uuid.UUID(n)) for n in numbered]
 
     def token(self) -> str:
         """An access token of the first administrator, valid for five minutes."""
@@ -118,13 +124,11 @@ class Environment:
         return float(size / max(1, self.postings()))
 
     def _grown(self, rows: int) -> str:
-        """Create a database with that many rows in its journal; returns its name."""
+        """Create a database with that many rows in its journal; returns its address."""
         made = self.postgres.fresh_database("billing")
         migrations.upgrade(SERVICE.migrations, made.owner_url)
         owner = Database(made.owner_url, pool_size=1)
-        numbered = [f"01890000-0000-7000-8000-{n:012x}" for n in range(1, WALLETS + 1)]
-        wallets = [ids.of_uuid("org", uuid.UUID(n)) for n in numbered]
-        open_accounts(owner, self.provider_id, wallets, "prepaid", clock.now())
+        open_accounts(owner, self.provider_id, self.numbered, "prepaid", clock.now())
         with owner.transaction() as session:
             each = rows // WALLETS
             session.execute(
@@ -136,7 +140,7 @@ class Environment:
             )
         owner.close()
         self.postgres.psql(f"\\connect {made.name}\nVACUUM ANALYZE;")
-        return made.name
+        return made.app_url
 
 
 def open_accounts(

@@ -5,6 +5,7 @@ import random
 import re
 import secrets
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -72,6 +73,26 @@ def reserve_and_capture(
         return 1
 
     return pair
+
+
+def latency(url: str, wallets: list[str], times: int) -> float:
+    """The median milliseconds of a charge of a random wallet, each in a transaction of its own."""
+    database, took = Database(url, pool_size=1), []
+    for _ in range(times + 50):
+        began = time.perf_counter()
+        with database.transaction() as session:
+            actions.charge(
+                session,
+                organization_id=random.choice(wallets),
+                amount=1000,
+                kind="usage",
+                description="Calls abroad",
+                now=clock.now(),
+                by=SYSTEM,
+            )
+        took.append(time.perf_counter() - began)
+    database.close()
+    return statistics.median(took[50:]) * 1000  # until statements are prepared
 
 
 def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:

@@ -2,14 +2,12 @@
 
 import re
 import secrets
-import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
 from billing import actions
-from billing.actions.charges.fast_charge import CONSTANTS, STATEMENT
 from billing.actions.usage.records import UsageRecord
 from billing.jobs import run_billing
 from billing.models import Account, Entry
@@ -17,11 +15,10 @@ from chassis.auth.actor import SYSTEM
 from chassis.runtime import ids
 from devtools.processes import until
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql
 
 from tests import metering
 from tests.bench.ledger import load
-from tests.bench.ledger.environment import NUMBERED, WALLETS, Environment
+from tests.bench.ledger.environment import WALLETS, Environment
 
 PUBLISHED = 20_000
 
@@ -42,72 +39,8 @@ def tpcb(environment: Environment) -> float:
 
 
 def latency(environment: Environment, rows: int) -> float:
-    """Median latency in milliseconds of a fast charge from one client, by rows in the journal."""
-    arguments = [
-        "-n",
-        "-M",
-        "prepared",
-        "-c",
-        "1",
-        "-f",
-        _script(environment),
-        environment.grown[rows],
-    ]
-    environment.pgbench("-t", "300", *arguments)
-    environment.pgbench("-t", "1000", "-l", "--log-prefix=took", *arguments)
-    logs = list(environment.folder.glob("took.*"))
-    took = [int(line.split()[2]) for log in logs for line in log.read_text().splitlines()]
-    for log in logs:
-        log.unlink()
-    return statistics.median(took) / 1000
-
-
-def _single(environment: Environment) -> float:
-    arguments = [
-        "-n",
-        "-M",
-        "prepared",
-        "-c",
-        "8",
-        "-j",
-        "2",
-        "-T",
-        "4",
-        "-f",
-        _script(environment),
-    ]
-    return _tps(environment.pgbench(*arguments, environment.grown[10**6]))
-
-
-def _script(environment: Environment) -> str:
-    """The statement of a fast charge for pgbench: a random wallet, 1000 millionths."""
-    path = environment.folder / "single.sql"
-    if not path.exists():
-        values = {
-            **CONSTANTS,
-            "amount": 1000,
-            "cost": 0,
-            "legs": 1,
-            "kind": "'usage'",
-            "now": "now()",
-            "description": "'Calls abroad'",
-            "actor_kind": "'staff'",
-            "actor_id": "'idn_load'",
-            "day": "current_date",
-            "organization_id": NUMBERED.format(":wallet"),
-            "transaction_id": (
-                "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0')"
-                " || lpad(to_hex(:some::bigint), 16, '0'))::uuid"
-            ),
-        }
-        compiled = str(STATEMENT.compile(dialect=postgresql.psycopg.dialect()))
-        filled = re.sub(r"%\((\w+)\)s", lambda match: str(values[match[1]]), compiled).replace(
-            "%%", "%"
-        )
-        path.write_text(
-            f"\\set wallet random(1, {WALLETS})\n\\set some random(1, 1000000000)\n{filled};\n"
-        )
-    return str(path)
+    """Median latency in milliseconds of a charge from one client, by rows in the journal."""
+    return load.latency(environment.grown[rows], environment.numbered, 1000)
 
 
 def _batch(size: int) -> Callable[[Environment], float]:
@@ -199,16 +132,15 @@ def _tps(output: str) -> float:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("single post, one statement, 8 clients", 1.5, _single),
     *(
         Row(f"batch of {size}, 2 processes", {500: 6.0}.get(size), _batch(size))
         for size in (10, 100, 500, 2000)
     ),
-    Row("one hot wallet, batch of 500, 2 processes", 6.0, _hot),
-    Row("reserve + capture, pairs, 2 processes", None, _pairs),
-    Row("HTTP, one charge a request", 0.3, _web(0, 8)),
+    Row("one hot wallet, batch of 500, 2 processes", 8.0, _hot),
+    Row("reserve + capture, pairs, 2 processes", 0.3, _pairs),
+    Row("HTTP, one charge a request", None, _web(0, 8)),
     Row("HTTP, 20 records a request", None, _web(20, 4)),
     Row("HTTP, 500 records a request", 4.0, _web(500, 4)),
-    Row("usage by broker", None, _broker),
-    Row(f"month end, of {WALLETS:,} accounts", None, _month),
+    Row("usage by broker", 4.0, _broker),
+    Row(f"month end, of {WALLETS:,} accounts", 0.6, _month),
 )

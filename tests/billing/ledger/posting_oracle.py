@@ -152,7 +152,7 @@ class PostingOracle:
         )
 
     def record(self, record: dict[str, Any], always: bool) -> str:
-        """One usage record; due reservations were expired before the batch."""
+        """One usage record; due reservations are expired only if that is needed."""
         wallet = self.wallets.get(record["organization_id"])
         content = (
             record["organization_id"],
@@ -168,7 +168,9 @@ class PostingOracle:
         if wallet.status != "open":
             return f"account_{wallet.status}"
         if not always and record["amount"] > wallet.usable(self.now):
-            return "insufficient_credits"
+            self.expire(wallet)
+            if record["amount"] > wallet.usable(self.now):
+                return "insufficient_credits"
         try:
             self.spend(wallet, record["amount"], record["cost"])
         except Refused as refused:

@@ -47,8 +47,8 @@ def usage(test: str) -> str:
 TABLE = (
     # order of locks
     Mutation(
-        "usage locks its accounts in any order",
-        "billing/actions/usage/accounts.py",
+        "accounts are locked in any order",
+        "billing/actions/ledger/locking.py",
         "ORDER BY organization_id FOR NO KEY UPDATE",
         "ORDER BY random() FOR NO KEY UPDATE",
         usage("test_overlapping_batches_never_deadlock_and_admit_what_the_credits_cover"),
@@ -56,45 +56,38 @@ TABLE = (
     ),
     # credit limit
     Mutation(
-        "usage makes no credit check",
-        "billing/models/account_snapshot.py",
-        "if not always and amount > usable:",
-        "if not always and False:",
-        usage("test_a_batch_is_decided_record_by_record[sqlite]"),
-        True,
-    ),
-    Mutation(
-        "a fast charge makes no credit check",
-        "billing/actions/charges/fast_charge.py",
-        "AND :amount <= CASE payment_mode",
-        "AND :amount >= 0 OR 0 > CASE payment_mode",
-        "test_concurrency.py::test_exactly_as_many_charges_succeed_as_the_limit_covers",
-        True,
-    ),
-    Mutation(
-        "nothing else makes a credit check",
-        "billing/actions/charges/credit_check.py",
-        "    if shortfall <= 0:\n        return",
-        "    if shortfall <= 10**9:\n        return",
-        "reservations/test_captures.py::test_the_worked_example[sqlite] test_actions.py::"
+        "nothing makes a credit check",
+        "billing/models/decisions.py",
+        "    if missing <= 0:",
+        "    if missing <= 10**9:",
+        usage("test_a_batch_is_decided_record_by_record[sqlite]")
+        + " reservations/test_captures.py::test_the_worked_example[sqlite] test_actions.py::"
         "test_a_prepaid_charge_may_use_the_credit_limit_and_no_more[sqlite]",
+        True,
+    ),
+    Mutation(
+        "the account is not locked when a charge is decided",
+        "billing/actions/ledger/locking.py",
+        "    ORDER BY organization_id FOR NO KEY UPDATE OF accounts",
+        "    ORDER BY organization_id",
+        "test_concurrency.py::test_exactly_as_many_charges_succeed_as_the_limit_covers",
         True,
     ),
     # duplicates
     Mutation(
         "usage counts a record every time it arrives",
-        "billing/actions/usage/records.py",
-        "if earlier is not None:",
-        "if earlier is not None and False:",
+        "billing/actions/ledger/records.py",
+        "        if earlier is None:",
+        "        if earlier is None or True:",
         usage("test_records_are_posted_with_their_cost_and_count_once[sqlite]"),
         True,
     ),
     # cost
     Mutation(
-        "usage does not post its cost",
-        "billing/actions/usage/records.py",
-        "    if record.cost:\n        legs.append",
-        "    if record.cost > 10**15:\n        legs.append",
+        "charges do not post their cost",
+        "billing/models/decisions.py",
+        "if cost else (price,)",
+        "if cost > 10**15 else (price,)",
         usage("test_records_are_posted_with_their_cost_and_count_once[sqlite]"),
         True,
     ),
@@ -109,11 +102,11 @@ TABLE = (
     ),
     # only with make mutants
     Mutation(
-        "a fast charge does not post its cost",
-        "billing/actions/charges/fast_charge.py",
-        "generate_series(0, :legs - 1) leg",
-        "generate_series(0, 0 * :legs) leg",
-        usage("test_every_posting_path_writes_the_same_rows"),
+        "a group answers a request that it has not posted",
+        "billing/actions/ledger/engine.py",
+        "    bulk_writes.write(session, posted, now=now, answers=answers)",
+        "    bulk_writes.write(session, posted[:1], now=now, answers=answers)",
+        "test_group_commit.py",
     ),
     Mutation(
         "the buckets move without a row in the journal",
@@ -130,17 +123,17 @@ TABLE = (
         MACHINE,
     ),
     Mutation(
-        "usage writes another balance",
-        "billing/actions/usage/records.py",
-        "                snapshot.balance,",
-        "                snapshot.usable,",
+        "postings write another balance",
+        "billing/actions/ledger/entries.py",
+        "        snapshot.balance,\n        *buckets,",
+        "        snapshot.usable,\n        *buckets,",
         usage("test_every_posting_path_writes_the_same_rows"),
     ),
     Mutation(
         "the number of the last row is not stored",
-        "billing/actions/usage/accounts.py",
-        "SET prepaid = new.prepaid, unbilled = new.unbilled, seq = new.seq,",
-        "SET prepaid = new.prepaid, unbilled = new.unbilled,",
+        "billing/models/snapshot.py",
+        '"invoiced", "held", "seq", "on_wallet")',
+        '"invoiced", "held", "on_wallet")',
         usage("test_every_posting_path_writes_the_same_rows") + " " + MACHINE,
     ),
     Mutation(
@@ -152,37 +145,37 @@ TABLE = (
     ),
     Mutation(
         "more is captured than is left",
-        "billing/actions/reservations/reservations.py",
-        "    if amount > left:",
-        "    if amount > left + 1:",
+        "billing/models/decisions.py",
+        "    if amount > held.left:",
+        "    if amount > held.left + 1:",
         "reservations/test_captures.py::test_a_capture_cannot_exceed_what_is_left " + MACHINE,
     ),
     Mutation(
         "a capture keeps the rest",
-        "billing/actions/reservations/reservations.py",
-        "freed = left if final else amount",
+        "billing/models/decisions.py",
+        "freed = held.left if command.final else amount",
         "freed = amount",
         "reservations " + MACHINE,
     ),
     Mutation(
         "a reservation lives a microsecond longer",
-        "billing/models/reservation.py",
-        "now >= self.expires_at",
-        "now > self.expires_at",
+        "billing/models/decisions.py",
+        "now >= held.expires_at",
+        "now > held.expires_at",
         "reservations " + MACHINE,
     ),
     Mutation(
         "the job expires a reservation a microsecond late",
         "billing/queries/reservations.py",
-        'Reservation.status == "open",\n            Reservation.expires_at <= now',
-        'Reservation.status == "open",\n            Reservation.expires_at < now',
+        '_ROWS.c.status == "open",\n            _ROWS.c.expires_at <= now',
+        '_ROWS.c.status == "open",\n            _ROWS.c.expires_at < now',
         MACHINE,
     ),
     Mutation(
         "a temporary limit lasts a microsecond longer",
         "billing/models/account.py",
-        "if ends is None or ends <= now:",
-        "if ends is None or ends < now:",
+        "ends is not None and now < ends",
+        "ends is not None and now <= ends",
         "test_models.py",
     ),
     Mutation(
@@ -292,8 +285,8 @@ TABLE = (
     ),
     Mutation(
         "the balance is not published",
-        "billing/actions/usage/accounts.py",
-        "    INSERT INTO unsaid_figures SELECT organization_id FROM new ON CONFLICT DO NOTHING",
+        "billing/actions/ledger/bulk_writes.py",
+        "    INSERT INTO unsaid_figures SELECT organization_id FROM changed ON CONFLICT DO NOTHING",
         "    SELECT 1",
         "test_coalescing.py",
     ),
@@ -305,7 +298,7 @@ TABLE = (
         MACHINE,
     ),
 )
-SHORT = "usage makes no credit check"
+SHORT = "nothing makes a credit check"
 ALL = os.environ.get("LEDGER_MUTANTS") == "all"
 
 

@@ -75,8 +75,6 @@ class UsageRules(Driver):
         if crash:
             self.crash(records)
         self.oracle.now = Clock.now
-        for org in {record["organization_id"] for record in batch} & self.oracle.wallets.keys():
-            self.oracle.expire(self.oracle.wallets[org])
         lengths = {org: len(wallet.done) for org, wallet in self.oracle.wallets.items()}
         expected = [self.oracle.record(record, always) for record in batch]
         refused = {
@@ -143,7 +141,7 @@ class UsageRules(Driver):
         """Take over the ids of the posted rows."""
         journal = sorted(self.stored_rows()["journal"], key=lambda row: row.seq)
         for org, wallet in self.oracle.wallets.items():
-            posted = wallet.done[lengths[org] :]
+            posted = [done for done in wallet.done[lengths[org] :] if done.kind == "charge"]
             own = [
                 row
                 for row in journal

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 from billing import actions
-from billing.actions.charges.credit_check import InsufficientCredits
-from billing.actions.reservations.reservations import ReservationExpired
+from billing.actions.ledger.refusals import InsufficientCredits, ReservationExpired
 from billing.models import Reservation, UnpublishedBalance
 from chassis.runtime import clock
 

@@ -7,11 +7,33 @@ from chassis.db.columns import BigInt, Id, Instant, Json
 from sqlalchemy import Boolean, CheckConstraint, Date, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from billing.models.figures import Buckets, Figures
+from billing.models.figures import Buckets, Figures, charge_bucket, deposit_bucket
 from billing.models.table import Base
 from billing.values import AUTO_TOP_UP_PERCENT, CLOSED, POSTPAID, SEALED, Code, percent
 
 LIMIT = 10**18
+
+
+def limit_in_force(
+    permanent: int, temporary: int | None, ends: datetime | None, now: datetime
+) -> int:
+    """The credit limit: the temporary one until it ends, then the permanent one."""
+    if temporary is not None and ends is not None and now < ends:
+        return temporary
+    return permanent
+
+
+def temporary_limit_ends(ends: datetime | None, now: datetime) -> datetime | None:
+    """When the temporary limit ends; None if there is none in force."""
+    return None if ends is None or ends <= now else ends
+
+
+def top_up_threshold(chosen: int | None, last_top_up: int | None) -> int | None:
+    """The usable credits at which an automatic top-up runs: as chosen, otherwise 20% of the last
+    top-up."""
+    if chosen is not None or last_top_up is None:
+        return chosen
+    return percent(last_top_up, AUTO_TOP_UP_PERCENT)
 
 
 class Account(Base):
@@ -129,19 +151,17 @@ class Account(Base):
     @property
     def charge_bucket(self) -> Code:
         """The bucket that charges are taken from."""
-        return Code.UNBILLED if self.payment_mode == POSTPAID else Code.PREPAID
+        return charge_bucket(self.payment_mode)
 
     @property
     def deposit_bucket(self) -> Code:
         """The bucket that money is paid into and withdrawn from."""
-        return Code.SURPLUS if self.payment_mode == POSTPAID else Code.PREPAID
+        return deposit_bucket(self.payment_mode)
 
     @property
     def auto_top_up_threshold(self) -> int | None:
         """The threshold that was set, otherwise 20% of the last top-up."""
-        if self.auto_threshold is not None or self.last_top_up is None:
-            return self.auto_threshold
-        return percent(self.last_top_up, AUTO_TOP_UP_PERCENT)
+        return top_up_threshold(self.auto_threshold, self.last_top_up)
 
     @property
     def top_up_trigger(self) -> int | None:
@@ -153,20 +173,22 @@ class Account(Base):
 
     def temporary_limit_ends(self, now: datetime) -> datetime | None:
         """When the temporary limit ends; None if there is none in force."""
-        ends = self.credit_limit_expires_at
-        if ends is None or ends <= now:
-            return None
-        return ends
+        return temporary_limit_ends(self.credit_limit_expires_at, now)
 
     def limit_at(self, now: datetime) -> int:
         """The limit in force: the temporary one until it ends, then the permanent one."""
-        if self.temporary_limit is not None and self.temporary_limit_ends(now):
-            return self.temporary_limit
-        return self.credit_limit
+        ends = self.credit_limit_expires_at
+        return limit_in_force(self.credit_limit, self.temporary_limit, ends, now)
 
     def figures(self, now: datetime) -> Figures:
         return Figures(
-            payment_mode=self.payment_mode, limit=self.limit_at(now), buckets=self.buckets
+            payment_mode=self.payment_mode,
+            limit=self.limit_at(now),
+            prepaid=self.prepaid,
+            surplus=self.surplus,
+            unbilled=self.unbilled,
+            invoiced=self.invoiced,
+            held=self.held,
         )
 
     def set_buckets(self, buckets: Buckets) -> None:

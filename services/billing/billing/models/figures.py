@@ -3,22 +3,33 @@
 All amounts are in millionths of the account's currency.
 """
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from billing.values import MAX_AMOUNT, PREPAID, Code, Transfer
+from billing.values import MAX_AMOUNT, POSTPAID, PREPAID, Code, Transfer
 
-# The buckets, and the side of a transfer that increases them.
-_INCREASED_BY = {
-    Code.PREPAID: ("prepaid", "credit"),
-    Code.SURPLUS: ("surplus", "credit"),
-    Code.UNBILLED: ("unbilled", "debit"),
-    Code.INVOICED: ("invoiced", "debit"),
-    Code.HELD: ("held", "credit"),
+# The buckets, and what a credit of one unit does to them.
+_EFFECT_OF_CREDIT = {
+    Code.PREPAID: ("prepaid", 1),
+    Code.SURPLUS: ("surplus", 1),
+    Code.UNBILLED: ("unbilled", -1),
+    Code.INVOICED: ("invoiced", -1),
+    Code.HELD: ("held", 1),
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+def charge_bucket(payment_mode: str) -> Code:
+    """The bucket that charges are taken from."""
+    return Code.UNBILLED if payment_mode == POSTPAID else Code.PREPAID
+
+
+def deposit_bucket(payment_mode: str) -> Code:
+    """The bucket that money is paid into and withdrawn from."""
+    return Code.SURPLUS if payment_mode == POSTPAID else Code.PREPAID
+
+
+@dataclass(kw_only=True, slots=True)
 class Buckets:
     """``prepaid``: the wallet; below zero while it uses the credit limit.
 
@@ -33,19 +44,21 @@ class Buckets:
     invoiced: int = 0
     held: int = 0
 
-    def after(self, transfer: Transfer) -> "Buckets":
-        """The buckets once the transfer is posted.
+    def post(self, transfer: Transfer) -> None:
+        """Move the amount. Transfers between the provider's own accounts change no bucket."""
+        debit, credit, amount = transfer.debit, transfer.credit, transfer.amount
+        if debit in _EFFECT_OF_CREDIT:
+            name, sign = _EFFECT_OF_CREDIT[debit]
+            setattr(self, name, getattr(self, name) - sign * amount)
+        if credit in _EFFECT_OF_CREDIT:
+            name, sign = _EFFECT_OF_CREDIT[credit]
+            setattr(self, name, getattr(self, name) + sign * amount)
 
-        Transfers between the provider's own accounts change none.
-        """
-        changed = {}
-        for side, code in (("debit", transfer.debit), ("credit", transfer.credit)):
-            if code not in _INCREASED_BY:
-                continue
-            name, increasing_side = _INCREASED_BY[code]
-            change = transfer.amount if side == increasing_side else -transfer.amount
-            changed[name] = getattr(self, name) + change
-        return replace(self, **changed)
+    def after(self, transfer: Transfer) -> "Buckets":
+        """The buckets once the transfer is posted."""
+        after = copy(self)
+        after.post(transfer)
+        return after
 
     @property
     def net(self) -> int:
@@ -60,13 +73,12 @@ class Blocker(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figures:
+@dataclass(kw_only=True, slots=True)
+class Figures(Buckets):
     """The figures of an account at one instant; ``limit`` is the credit limit then in force."""
 
     payment_mode: str
     limit: int
-    buckets: Buckets
 
     @property
     def is_prepaid(self) -> bool:
@@ -74,21 +86,26 @@ class Figures:
         return self.payment_mode == PREPAID
 
     @property
+    def charge_bucket(self) -> Code:
+        """The bucket that charges are taken from."""
+        return charge_bucket(self.payment_mode)
+
+    @property
     def expecting_invoice(self) -> int:
         """Charged but not yet invoiced; owed, so never above zero. Zero if prepaid."""
-        return 0 if self.is_prepaid else -self.buckets.unbilled
+        return 0 if self.is_prepaid else -self.unbilled
 
     @property
     def amount_due(self) -> int:
         """Below zero: unpaid invoices. Above zero: overpaid. Zero if prepaid."""
-        return 0 if self.is_prepaid else self.buckets.surplus - self.buckets.invoiced
+        return 0 if self.is_prepaid else self.surplus - self.invoiced
 
     @property
     def current_balance(self) -> int:
         """Prepaid: wallet - reserved. Postpaid: expecting invoice + amount due."""
-        if self.is_prepaid:
-            return self.buckets.prepaid - self.buckets.held
-        return self.expecting_invoice + self.amount_due
+        if self.payment_mode == PREPAID:
+            return self.prepaid - self.held
+        return self.surplus - self.invoiced - self.unbilled
 
     @property
     def balance(self) -> int:
@@ -102,9 +119,9 @@ class Figures:
         Prepaid: wallet - reserved + limit. Postpaid: limit + max(0, due) + expecting invoice -
         reserved; an unpaid invoice does not lower it.
         """
-        if self.is_prepaid:
-            return self.balance + self.limit
-        return self.limit + max(0, self.amount_due) + self.expecting_invoice - self.buckets.held
+        if self.payment_mode == PREPAID:
+            return self.prepaid - self.held + self.limit
+        return self.limit + max(0, self.surplus - self.invoiced) - self.unbilled - self.held
 
     @property
     def limit_used(self) -> int:
@@ -114,7 +131,7 @@ class Figures:
     @property
     def withdrawable(self) -> int:
         """What may be paid out. Prepaid: wallet - reserved. Postpaid: the surplus."""
-        return max(0, self.balance) if self.is_prepaid else max(0, self.buckets.surplus)
+        return max(0, self.balance) if self.is_prepaid else max(0, self.surplus)
 
     @property
     def uncovered_debt(self) -> int:
@@ -130,16 +147,15 @@ class Figures:
 
         It must also hold once nothing is reserved: a reservation can always be released.
         """
-        buckets = self.buckets
         figures = (
-            buckets.prepaid,
-            buckets.surplus,
-            buckets.unbilled,
-            buckets.invoiced,
-            buckets.held,
-            buckets.net,
+            self.prepaid,
+            self.surplus,
+            self.unbilled,
+            self.invoiced,
+            self.held,
+            self.net,
             self.usable,
-            self.usable + buckets.held,
+            self.usable + self.held,
             self.balance,
             self.amount_due,
             self.limit,
@@ -151,14 +167,13 @@ class Figures:
 
         ``in_flight``: payments that may still arrive.
         """
-        buckets = self.buckets
-        wallet = self.balance if self.is_prepaid else buckets.prepaid
+        wallet = self.balance if self.is_prepaid else self.prepaid
         candidates = (
             Blocker("credits_left", wallet),
-            Blocker("amount_due", buckets.invoiced - min(0, wallet)),
-            Blocker("unbilled_amount", buckets.unbilled),
-            Blocker("overpaid", buckets.surplus),
-            Blocker("credits_reserved", buckets.held),
+            Blocker("amount_due", self.invoiced - min(0, wallet)),
+            Blocker("unbilled_amount", self.unbilled),
+            Blocker("overpaid", self.surplus),
+            Blocker("credits_reserved", self.held),
             Blocker("payment_in_flight", in_flight),
         )
         return [blocker for blocker in candidates if blocker.amount > 0]

@@ -1,6 +1,8 @@
 """The journal: append-only, one row per transfer with both legs."""
 
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from chassis.db.columns import BigInt, Id, Instant
 from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConstraint, text
@@ -119,3 +121,32 @@ class Entry(Base):
     actor_id: Mapped[str | None] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(Instant)
     posted_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Row(NamedTuple):
+    """A row of the journal that is posted without the ORM; the columns are those of ``Entry``."""
+
+    organization_id: UUID
+    seq: int
+    transaction_id: UUID
+    part: int
+    provider_id: UUID
+    currency: str
+    kind: str
+    debit: int
+    credit: int
+    amount: int
+    moved: int
+    balance_after: int
+    prepaid_after: int
+    surplus_after: int
+    unbilled_after: int
+    invoiced_after: int
+    held_after: int
+    occurred_at: datetime
+    posted_at: datetime
+    source: str | None = None
+    description: str | None = None
+    actor_kind: str | None = None
+    actor_id: str | None = None
+    reservation_id: UUID | None = None

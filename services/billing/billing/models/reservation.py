@@ -1,6 +1,8 @@
 """Reservations: credits held for work in progress."""
 
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from chassis.db.columns import BigInt, Id, Instant
 from sqlalchemy import CheckConstraint, Index, String, text
@@ -46,16 +48,30 @@ class Reservation(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     settled_at: Mapped[datetime | None] = mapped_column(Instant)
 
+
+class Held(NamedTuple):
+    """A reservation as postings read and change it; the columns of its row."""
+
+    organization_id: UUID
+    id: str
+    amount: int
+    captured: int
+    released: int
+    status: str
+    description: str
+    expires_at: datetime
+    created_at: datetime
+    settled_at: datetime | None
+
     @property
     def left(self) -> int:
         """The amount still held."""
         return self.amount - self.captured - self.released
 
-    def is_expired(self, now: datetime) -> bool:
-        if self.status == "open":
-            return now >= self.expires_at
-        return self.status == "expired"
+    def less(self, *, captured: int, released: int) -> "Held":
+        """What is left of it after these amounts."""
+        return self._replace(captured=self.captured + captured, released=self.released + released)
 
-    def settle(self, status: str, at: datetime) -> None:
-        """Close it: nothing is left."""
-        self.status, self.settled_at = status, at
+    def settled(self, status: str, at: datetime) -> "Held":
+        """Closed, as nothing is left."""
+        return self._replace(status=status, settled_at=at)

@@ -6,14 +6,31 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chassis.errors import NotFound
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from billing.models import Account, Spending
+from billing.models import Account, Figures, Spending
+from billing.models.account import limit_in_force, temporary_limit_ends, top_up_threshold
 from billing.values import CLOSED, SEALED, format_money
 
 BURN_DAYS = 14
 MAX_DAYS_TO_EMPTY = 36_500
+
+
+_ROW: Any = Account.__table__
+_SPENT = (
+    select(func.sum(Spending.amount))
+    .where(Spending.organization_id == _ROW.c.organization_id, Spending.day > bindparam("since"))
+    .scalar_subquery()
+)
+_ACCOUNT = select(
+    *(
+        column
+        for column in _ROW.c
+        if column.name not in ("name", "country", "timezone", "billing", "buyer_tags")
+    ),
+    _SPENT.label("spent"),
+).where(_ROW.c.organization_id == bindparam("organization_id"))
 
 
 class NoAccount(NotFound):
@@ -70,8 +87,36 @@ def utc_day(moment: datetime) -> date:
 
 def show_account(session: Session, account: Account, now: datetime) -> dict[str, Any]:
     """The account as the API returns it."""
-    figures = account.figures(now)
     days = days_to_empty(session, [account], now)
+    return _shown(account, account.figures(now), days[account.organization_id], now)
+
+
+def read_account(
+    session: Session, organization_id: str, now: datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The account as the API returns it, and what its ETag covers; one query. Raises NoAccount."""
+    since = utc_day(now) - timedelta(days=BURN_DAYS)
+    values = {"organization_id": organization_id, "since": since}
+    row = session.execute(_ACCOUNT, values).one_or_none()
+    if row is None:
+        raise NoAccount()
+    limit = limit_in_force(row.credit_limit, row.temporary_limit, row.credit_limit_expires_at, now)
+    figures = Figures(
+        payment_mode=row.payment_mode,
+        limit=limit,
+        prepaid=row.prepaid,
+        surplus=row.surplus,
+        unbilled=row.unbilled,
+        invoiced=row.invoiced,
+        held=row.held,
+    )
+    is_counted = figures.is_prepaid and public_status(row) != CLOSED
+    days = days_left(figures.usable, int(row.spent)) if is_counted and row.spent else None
+    return _shown(row, figures, days, now), _patchable(row, limit, now)
+
+
+def _shown(account: Any, figures: Figures, days: int | None, now: datetime) -> dict[str, Any]:
+    """``account``: an account, or a row with its columns."""
 
     def money(amount: int | None) -> str | None:
         return None if amount is None else format_money(amount, account.currency)
@@ -84,15 +129,15 @@ def show_account(session: Session, account: Account, now: datetime) -> dict[str,
         "usable_credits": money(figures.usable),
         "balance": money(figures.balance),
         "credit_limit": money(figures.limit),
-        "credit_limit_expires_at": account.temporary_limit_ends(now),
+        "credit_limit_expires_at": temporary_limit_ends(account.credit_limit_expires_at, now),
         "reserved_credits": money(account.held),
         "expecting_invoice": money(figures.expecting_invoice),
         "amount_due": money(figures.amount_due),
         "current_balance": money(figures.current_balance),
-        "days_to_empty": days[account.organization_id],
+        "days_to_empty": days,
         "auto_top_up": {
             "enabled": account.auto_enabled,
-            "threshold": money(account.auto_top_up_threshold),
+            "threshold": money(top_up_threshold(account.auto_threshold, account.last_top_up)),
             "amount": money(account.auto_amount),
             "method": account.auto_method,
         },
@@ -103,10 +148,14 @@ def show_account(session: Session, account: Account, now: datetime) -> dict[str,
 
 def patchable(account: Account, now: datetime) -> dict[str, Any]:
     """What the account's ETag covers: the values that can be changed, as they were set."""
+    return _patchable(account, account.limit_at(now), now)
+
+
+def _patchable(account: Any, limit: int, now: datetime) -> dict[str, Any]:
     return {
         "payment_mode": account.payment_mode,
-        "credit_limit": account.limit_at(now),
-        "credit_limit_expires_at": account.temporary_limit_ends(now),
+        "credit_limit": limit,
+        "credit_limit_expires_at": temporary_limit_ends(account.credit_limit_expires_at, now),
         "auto_top_up": [
             account.auto_enabled,
             account.auto_threshold,
@@ -116,7 +165,7 @@ def patchable(account: Account, now: datetime) -> dict[str, Any]:
     }
 
 
-def public_status(account: Account) -> str:
+def public_status(account: Any) -> str:
     """The status in the API, where a sealed account is closed."""
     return CLOSED if account.status == SEALED else account.status
 
@@ -138,8 +187,13 @@ def _days(account: Account, spent: Mapping[str, int], now: datetime) -> int | No
     spending = spent.get(account.organization_id)
     if not spending:
         return None
-    usable = max(0, account.figures(now).usable)
-    return min(usable * BURN_DAYS // spending, MAX_DAYS_TO_EMPTY)
+    return days_left(account.figures(now).usable, spending)
+
+
+def days_left(usable: int, spent: int) -> int:
+    """How many whole days usable credits last at the rate of ``spent``, that of the last 14 days;
+    at most a hundred years."""
+    return min(max(0, usable) * BURN_DAYS // spent, MAX_DAYS_TO_EMPTY)
 
 
 def _spent_lately(

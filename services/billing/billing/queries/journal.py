@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from chassis.errors import NotFound
@@ -10,13 +11,15 @@ from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry
-from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE
+from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE, Row
 from billing.queries.accounts import get_account
 from billing.values import ADJUSTMENT_KINDS, SPENDING_KINDS, Code, format_money
 
 EXPORT_BATCH = 500
 GROUPS = {"charge": SPENDING_KINDS, "adjustment": ADJUSTMENT_KINDS}
 COST_ACCOUNTS = {Code.COST, Code.WALLET}
+# The columns that rows posted without the ORM leave empty.
+_EMPTY: dict[str, None] = dict.fromkeys(set(Entry.__table__.c.keys()) - set(Row._fields))
 
 
 class NoTransaction(NotFound):
@@ -105,7 +108,7 @@ def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequ
     return rows
 
 
-def cost_of(rows: Sequence[Entry]) -> int:
+def cost_of(rows: Sequence[Any]) -> int:
     """The cost of a transaction to the provider; negative if it returns the cost of a charge."""
     return sum(_signed_cost(row) for row in rows if _is_cost(row))
 
@@ -123,7 +126,7 @@ def refunded_or_reversed(session: Session, organization_id: str, transaction_id:
     return None if moved is None else int(moved)
 
 
-def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> dict[str, Any]:
+def show_transaction(rows: Sequence[Any], currency: str, *, staff: bool) -> dict[str, Any]:
     """A transaction with its entries; the cost and its entries are for staff only."""
     first = rows[0]
     costs = {first.transaction_id: cost_of(rows)} if staff else None
@@ -133,6 +136,18 @@ def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> di
             entries.append(_leg(row.debit, row.amount, 0, currency))
             entries.append(_leg(row.credit, 0, row.amount, currency))
     return {**_show(first, currency, costs), "entries": entries}
+
+
+def show_posted(rows: Sequence[Row]) -> dict[str, Any]:
+    """A transaction with its entries, from the rows that were just posted; for staff."""
+    shown = []
+    for row in rows:
+        named = {
+            "organization_id": ids.of_uuid("org", row.organization_id),
+            "transaction_id": ids.of_uuid("txn", row.transaction_id),
+        }
+        shown.append(SimpleNamespace(**_EMPTY, **{**row._asdict(), **named}))
+    return show_transaction(shown, rows[0].currency, staff=True)
 
 
 def provider_costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[str, int]:
@@ -150,7 +165,7 @@ def provider_costs(session: Session, transactions: Collection[tuple[str, str]]) 
     return {row.transaction_id: _signed_cost(row) for row in rows}
 
 
-def _is_cost(row: Entry) -> bool:
+def _is_cost(row: Any) -> bool:
     return {row.debit, row.credit} == COST_ACCOUNTS
 
 
@@ -159,7 +174,7 @@ def _signed_cost(row: Any) -> int:
     return amount if row.debit == Code.COST else -amount
 
 
-def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, Any]:
+def _show(row: Any, currency: str, costs: dict[str, int] | None) -> dict[str, Any]:
     """A transaction as the API returns it, from its first row; without ``costs`` no cost."""
     shown = {
         "id": row.transaction_id,
@@ -193,7 +208,7 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
     return shown
 
 
-def _actor(row: Entry) -> dict[str, Any] | None:
+def _actor(row: Any) -> dict[str, Any] | None:
     return {"kind": row.actor_kind, "id": row.actor_id} if row.actor_kind else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
@@ -31,6 +32,7 @@ def low_thresholds(session: Session, provider_ids: Collection[str]) -> dict[str,
     return {provider_id: low_threshold(chosen.get(provider_id)) for provider_id in provider_ids}
 
 
+@lru_cache
 def low_threshold(chosen: str | None) -> int:
     """The threshold a provider has chosen, or the default, in millionths."""
     return parse_money(chosen or DEFAULT_SETTINGS["low_credit_threshold"], zero=True)

@@ -10,10 +10,12 @@ from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Reservation
-from billing.models.reservation import OPEN_ONLY
+from billing.models.reservation import OPEN_ONLY, Held
 from billing.values import format_money
 
 MAX_SHOWN = 10
+_ROWS: Any = Reservation.__table__
+_HELD = select(*(_ROWS.c[name] for name in Held._fields))
 _LEFT = Reservation.amount - Reservation.captured - Reservation.released
 
 
@@ -46,7 +48,19 @@ def reservations(organization_id: str, *, status: str | None = None) -> Select[A
     return query
 
 
-def accounts_with_due(session: Session, now: datetime, limit: int) -> Sequence[Account]:
+def held(session: Session, named: Collection[tuple[str, str]]) -> list[Held]:
+    """The reservations by organization id and id. Read after their accounts are locked."""
+    organization_ids = {organization_id for organization_id, _ in named}
+    rows = session.execute(
+        _HELD.where(
+            _ROWS.c.organization_id.in_(organization_ids),
+            _ROWS.c.id.in_({reservation_id for _, reservation_id in named}),
+        )
+    )
+    return [_held(row) for row in rows]
+
+
+def accounts_with_due(session: Session, now: datetime, limit: int) -> Sequence[str]:
     """The accounts of the longest expired reservations, locked; accounts locked elsewhere are
     skipped."""
     longest = (
@@ -56,31 +70,31 @@ def accounts_with_due(session: Session, now: datetime, limit: int) -> Sequence[A
         .limit(limit)
     )
     return session.scalars(
-        select(Account)
+        select(Account.organization_id)
         .where(Account.organization_id.in_(longest))
         .order_by(Account.organization_id)
         .with_for_update(key_share=True, skip_locked=True)
-        .execution_options(populate_existing=True)
     ).all()
 
 
 def due_reservations(
-    session: Session, organization_ids: Collection[str], now: datetime, limit: int
-) -> Sequence[Reservation]:
+    session: Session, organization_ids: Collection[Any], now: datetime, limit: int
+) -> list[Held]:
     """The expired reservations of these accounts, which are locked, oldest first."""
-    if not organization_ids:
-        return ()
-    return session.scalars(
-        select(Reservation)
-        .where(
-            Reservation.organization_id.in_(organization_ids),
-            Reservation.status == "open",
-            Reservation.expires_at <= now,
+    rows = session.execute(
+        _HELD.where(
+            _ROWS.c.organization_id.in_(organization_ids),
+            _ROWS.c.status == "open",
+            _ROWS.c.expires_at <= now,
         )
-        .order_by(Reservation.expires_at, Reservation.id)
+        .order_by(_ROWS.c.expires_at, _ROWS.c.id)
         .limit(limit)
-        .execution_options(populate_existing=True)
-    ).all()
+    )
+    return [_held(row) for row in rows]
+
+
+def _held(row: Any) -> Held:
+    return Held(ids.to_uuid("org", row.organization_id), *row[1:])
 
 
 def reservations_freeing(
@@ -110,14 +124,21 @@ def reservations_freeing(
     return [(row.id, row.left, row.expires_at) for row in first], freed_at
 
 
-def show_reservation(reservation: Reservation, currency: str) -> dict[str, Any]:
+def show_held(held: Held, currency: str) -> dict[str, Any]:
+    """The reservation as the API returns it, after a posting."""
+    return show_reservation(held, currency, ids.of_uuid("org", held.organization_id))
+
+
+def show_reservation(
+    reservation: Reservation | Held, currency: str, organization_id: str | None = None
+) -> dict[str, Any]:
     """The reservation as the API returns it.
 
     An expired one is ``open``, and counts as reserved, until the job has expired it.
     """
     return {
         "id": reservation.id,
-        "organization_id": reservation.organization_id,
+        "organization_id": organization_id or reservation.organization_id,
         "amount": format_money(reservation.amount, currency),
         "captured": format_money(reservation.captured, currency),
         "released": format_money(reservation.released, currency),

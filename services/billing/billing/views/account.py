@@ -29,12 +29,9 @@ def _by_now() -> dict[str, Any]:
 @blp.response(200, schemas.Account)
 def read_account(organization_id: str) -> Response:
     """Retrieve the account's figures and terms."""
-    now = clock.now()
-    with context.database().reading() as session:
-        account = queries.get_account(session, organization_id)
-        shown = queries.show_account(session, account, now)
-        patchable = queries.patchable(account, now)
-    return etag.tag(json_response(schemas.Account().dump(shown)), patchable)
+    with context.database().one_query() as session:
+        shown, patchable = queries.read_account(session, organization_id, clock.now())
+    return etag.tag(json_response(shown), patchable)
 
 
 @blp.route("", methods=["PATCH"])
@@ -103,12 +100,26 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
 @blp.response(201, schemas.Transaction)
 def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     """Charge the account."""
-    return idempotency.change(
-        _TRANSACTION,
-        lambda session: actions.charge(
-            session, organization_id=organization_id, **_by_now(), **body
-        ),
+
+    def alone() -> Response:
+        return idempotency.change(
+            _TRANSACTION,
+            lambda session: actions.charge(
+                session, organization_id=organization_id, **_by_now(), **body
+            ),
+            status=201,
+        )
+
+    order = actions.charge_order(
+        organization_id=organization_id, by=current_caller().actor(), **body
+    )
+    if order is None:
+        return alone()
+    return idempotency.change_in_group(
+        order,
+        lambda posted: queries.show_posted(posted.rows),
         status=201,
+        alone=alone,
     )
 
 

@@ -1,5 +1,6 @@
 """Reservations of an account."""
 
+from collections.abc import Callable
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
@@ -17,6 +18,7 @@ blp = Blueprint(
     url_prefix="/v1/organizations/<organization_id>/account/reservations",
     description="Credits held on a customer's account",
 )
+_RESERVATION = schemas.Reservation()
 
 
 @blp.route("", methods=["GET"])
@@ -47,9 +49,7 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
         reservation = queries.get_reservation(session, organization_id, reservation_id)
-    return json_response(
-        schemas.Reservation().dump(queries.show_reservation(reservation, currency))
-    )
+    return json_response(_RESERVATION.dump(queries.show_reservation(reservation, currency)))
 
 
 @blp.route("", methods=["POST"])
@@ -59,15 +59,10 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
 @blp.response(201, schemas.Reservation)
 def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
     """Create a reservation, which holds credits."""
-    return idempotency.change(
-        schemas.Reservation(),
-        lambda session: actions.reserve(
-            session,
-            organization_id=organization_id,
-            now=clock.now(),
-            by=current_caller().actor(),
-            **body,
-        ),
+    terms = {**body, "organization_id": organization_id, "by": current_caller().actor()}
+    return _change(
+        actions.reserve_order(**terms),
+        lambda session: actions.reserve(session, now=clock.now(), **terms),
         status=201,
     )
 
@@ -81,16 +76,10 @@ def capture_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
     """Charge the amount held, or a part of it."""
-    return idempotency.change(
-        schemas.Reservation(),
-        lambda session: actions.capture(
-            session,
-            organization_id=organization_id,
-            reservation_id=reservation_id,
-            now=clock.now(),
-            by=current_caller().actor(),
-            **body,
-        ),
+    terms = {**body, **_of(organization_id, reservation_id)}
+    return _change(
+        actions.capture_order(**terms),
+        lambda session: actions.capture(session, now=clock.now(), **terms),
     )
 
 
@@ -103,13 +92,25 @@ def release_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
     """Release the amount still held."""
-    return idempotency.change(
-        schemas.Reservation(),
-        lambda session: actions.release(
-            session,
-            organization_id=organization_id,
-            reservation_id=reservation_id,
-            now=clock.now(),
-            by=current_caller().actor(),
-        ),
+    terms = _of(organization_id, reservation_id)
+    return _change(
+        actions.release_order(**terms),
+        lambda session: actions.release(session, now=clock.now(), **terms),
+    )
+
+
+def _of(organization_id: str, reservation_id: str) -> dict[str, Any]:
+    return {
+        "organization_id": organization_id,
+        "reservation_id": reservation_id,
+        "by": current_caller().actor(),
+    }
+
+
+def _change(order: Any, act: Callable[[Any], Any], *, status: int = 200) -> Response:
+    return idempotency.change_in_group(
+        order,
+        actions.show_reservation_after,
+        status=status,
+        alone=lambda: idempotency.change(_RESERVATION, act, status=status),
     )

@@ -32,9 +32,11 @@ class Database:
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if self.is_sqlite else nullcontext()
         )
-        self._reader = self.engine.execution_options(
+        self._reader = self._one_query = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
+        if not self.is_sqlite:
+            self._one_query = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -78,6 +80,12 @@ class Database:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 session.execute(text("SET LOCAL statement_timeout = 0"))
+            yield session
+
+    @contextmanager
+    def one_query(self) -> Iterator[Session]:
+        """A session for a single query, which on PostgreSQL needs no transaction around it."""
+        with Session(self._one_query, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     def check(self) -> None:

@@ -1,6 +1,7 @@
 """The table of used idempotency keys. ``chassis.http.idempotency`` uses it."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import (
     Index,
@@ -35,6 +36,23 @@ class IdempotencyKey(Base):
     content_type: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class RequestKey(NamedTuple):
+    """A request with a key. ``scope``: a digest of organization, principal and route.
+    ``fingerprint``: that of its body."""
+
+    scope: str
+    key: str
+    fingerprint: str
+
+
+class Answer(NamedTuple):
+    """The response to a request, as it is stored under its key."""
+
+    status: int
+    content_type: str
+    body: bytes
 
 
 def delete_expired(session: Session, now: datetime) -> int:

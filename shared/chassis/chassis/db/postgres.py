@@ -1,10 +1,12 @@
 """Connections to PostgreSQL: how they are made, and what they notice."""
 
+import time
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InvalidatePoolError
 
 from chassis.db import health
 
@@ -18,6 +20,8 @@ _NETWORK = {
     "keepalives_count": 3,
     "tcp_user_timeout": 5000,
 }
+# Seconds after its last use in which a pooled connection is not checked before it is used again.
+TRUSTED_FOR = 1.0
 # Where PostgreSQL reports that a commit no longer waits for a standby. Its text may be translated.
 _WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
 
@@ -30,12 +34,13 @@ def create(url: str, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=2,
-        pool_pre_ping=True,
         pool_recycle=1800,
         hide_parameters=True,
         connect_args=_NETWORK | options,
     )
     event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _check_unless_just_used)
     event.listen(engine, "handle_error", health.renew_pool_after_failover)
     return engine
 
@@ -72,6 +77,22 @@ def _connect(_dialect: Any, _record: Any, args: list[Any], parameters: dict[str,
     connection = _Connection.connect(*args, **parameters)
     connection.add_notice_handler(connection.note)
     return connection
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _check_unless_just_used(connection: Any, record: Any, _proxy: Any) -> None:
+    """Have the pool replace its connections if this one has ended."""
+    if time.monotonic() < record.info.get("used_at", float("inf")) + TRUSTED_FOR:
+        return
+    try:
+        connection.autocommit = True  # otherwise it takes a transaction
+        connection.execute("SELECT 1")
+        connection.autocommit = False
+    except psycopg.Error as problem:
+        raise InvalidatePoolError() from problem
 
 
 def _parse(url: str) -> tuple[URL, dict[str, Any]]:

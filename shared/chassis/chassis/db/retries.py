@@ -13,13 +13,23 @@ ATTEMPTS = 5
 _LOST_RACE = ("40001", "40P01", "23505")
 
 
-def retry_lost_races(transact: Callable[[], T]) -> T:
-    """What ``transact`` returns; it runs again, up to five times in all, when it loses a race. No
-    pause in between: the winner has committed by then."""
+def retry_lost_races(transact: Callable[[], T], *, is_repeatable: bool = False) -> T:
+    """What ``transact`` returns; it runs again, up to five times in all, when it loses a race, or
+    its connection before the commit. No pause in between: the winner has committed by then.
+
+    ``is_repeatable``: it may run again even if it is unknown whether its commit succeeded.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return transact()
         except DBAPIError as problem:
-            if sqlstate(problem) not in _LOST_RACE:
+            if not (
+                sqlstate(problem) in _LOST_RACE or _has_lost_connection(problem, is_repeatable)
+            ):
                 raise
     return transact()
+
+
+def _has_lost_connection(problem: DBAPIError, is_repeatable: bool) -> bool:
+    is_commit = problem.statement is None
+    return problem.connection_invalidated and (is_repeatable or not is_commit)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from chassis.auth.internal import internal
 from chassis.http import body_limits, security_log
 from chassis.http.problems import failure_response, problem_response
 from chassis.http.requests import accepted_id, client_address, request_id
-from chassis.runtime import log, readiness
+from chassis.runtime import clock, log, readiness
 from chassis.runtime.readiness import Check, Readiness
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -50,6 +51,7 @@ def build(
         JSON_SORT_KEYS=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.default = _plain  # type: ignore[attr-defined]
     if access is not None:
         app.extensions["access_control"] = access
     app.before_request(_begin)
@@ -92,6 +94,13 @@ def _add_health(app: Flask, behind: Readiness, others: Readiness) -> None:
 
     app.add_url_rule("/healthz", view_func=public(healthz))
     app.add_url_rule("/readyz", view_func=public(readyz))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no type for, as the API writes it."""
+    if isinstance(value, datetime):
+        return clock.stamp(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _begin() -> None:

@@ -93,6 +93,12 @@ class Blueprint(SmorestBlueprint):
 
     ARGUMENTS_PARSER = Parser()
 
+    def arguments(self, schema: Any, **kwargs: Any) -> Any:
+        """Read the arguments with the schema, which is made once and not for every request."""
+        if isinstance(schema, type):
+            schema = schema()
+        return super().arguments(schema, **kwargs)
+
 
 def pointers(messages: Any, path: str = "") -> list[dict[str, str]]:
     """marshmallow's nested messages as [{pointer, code, detail}]."""

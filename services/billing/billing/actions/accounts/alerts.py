@@ -4,16 +4,16 @@ Only notes are made here, under the account's lock; periodic jobs act on them.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.ledger.bulk_sql import insert_rows, on_conflict_do_nothing
 from billing.models import Account, Figures, LowCredit, TopUpOrder
-from billing.models.account_snapshot import AccountSnapshot
+from billing.models.snapshot import Snapshot
 from billing.values import OPEN
 
 _LOW_CREDITS: Any = LowCredit.__table__
@@ -45,27 +45,13 @@ def check_thresholds(session: Session, account: Account, before: int, now: datet
         _order_top_ups(session, [account.organization_id], now)
 
 
-def check_snapshot_thresholds(
-    session: Session,
-    changed: Sequence[AccountSnapshot],
-    now: datetime,
-    *,
-    threshold: int | None = None,
-) -> None:
-    """The same for accounts charged without the ORM. ``threshold``: the provider's, if known."""
-    thresholds: dict[Any, int] = {}
-    if threshold is None:
-        provider_ids = {
-            snapshot.provider_id: ids.of_uuid("org", snapshot.provider_id) for snapshot in changed
-        }
-        by_id = queries.low_thresholds(session, set(provider_ids.values()))
-        thresholds = {uuid: by_id[provider_id] for uuid, provider_id in provider_ids.items()}
+def check_snapshots(session: Session, changed: Sequence[Snapshot], now: datetime) -> None:
+    """The same for accounts posted to without the ORM, all that have changed at once."""
     low, to_top_up = [], []
     for snapshot in changed:
         usable = snapshot.usable
-        limit = thresholds[snapshot.provider_id] if threshold is None else threshold
-        if is_crossing(usable + snapshot.spent, usable, limit):
-            low.append((snapshot.id, usable, limit, now))
+        if is_crossing(snapshot.usable_before, usable, snapshot.low_threshold):
+            low.append((snapshot.id, usable, snapshot.low_threshold, now))
         if needs_top_up(snapshot.status, usable, snapshot.top_up_trigger):
             to_top_up.append(snapshot.id)
     _note_low(session, low)
@@ -84,7 +70,7 @@ def expire_credit_limit(session: Session, account: Account, now: datetime) -> bo
     account.set_limit(account.credit_limit, None)
     buckets = queries.buckets_at(session, account.organization_id, ends)
     before, usable = (
-        Figures(payment_mode=account.payment_mode, limit=limit, buckets=buckets).usable
+        Figures(payment_mode=account.payment_mode, limit=limit, **asdict(buckets)).usable
         for limit in (temporary, account.credit_limit)
     )
     threshold = _low_threshold(session, account)

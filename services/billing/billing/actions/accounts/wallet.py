@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.accounts.providers import lock_provider
 from billing.actions.ledger import posting
+from billing.actions.ledger.refusals import AmountTooLarge
 from billing.models import Account, Entry, Provider
 from billing.values import ISSUE, MAX_AMOUNT, MAX_STORED, Code, format_money, is_currency
 
@@ -54,7 +55,7 @@ def top_up_wallet(
         raise invalid("/currency", "currency", "Must be an ISO 4217 currency code.")
     balance = queries.wallet_balance(session, provider_id, currency).balance + amount
     if not -MAX_STORED <= balance <= MAX_AMOUNT:
-        raise posting.AmountTooLarge()
+        raise AmountTooLarge()
     row = _entry(provider, currency, amount, balance, by)
     row.method, row.reference, row.remark = method, reference, remark
     row.occurred_at = row.posted_at = now

@@ -10,11 +10,28 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.accounts import audit_log, notifications
 from billing.actions.charges import credit_check
-from billing.actions.charges.fast_charge import fast_charge
 from billing.actions.invoicing import invoices
-from billing.actions.ledger import posting
+from billing.actions.ledger import engine, posting
+from billing.actions.ledger.orders import Order
 from billing.models import Account, Entry, Invoice
+from billing.models.decisions import Charge
 from billing.values import USAGE, Code, Transfer
+
+
+def charge_order(
+    *,
+    organization_id: str,
+    amount: int,
+    kind: str,
+    description: str,
+    by: Actor,
+    cost: int = 0,
+    external_invoice: str | None = None,
+) -> Order | None:
+    """The order that posts the charge; None if it takes more than posting, see ``charge``."""
+    if kind != USAGE or external_invoice is not None:
+        return None
+    return Order(organization_id, Charge(amount, description, cost), by)
 
 
 def charge(
@@ -35,19 +52,17 @@ def charge(
     charges individually, it is invoiced at once. Raises NoAccount, AccountClosed, AccountFrozen,
     InsufficientCredits, AmountTooLarge.
     """
-    if kind == USAGE and external_invoice is None:
-        rows = fast_charge(
-            session,
-            organization_id=organization_id,
-            amount=amount,
-            cost=cost,
-            kind=kind,
-            description=description,
-            now=now,
-            by=by,
-        )
-        if rows:
-            return queries.show_transaction(rows, rows[0].currency, staff=True)
+    order = charge_order(
+        organization_id=organization_id,
+        amount=amount,
+        kind=kind,
+        description=description,
+        by=by,
+        cost=cost,
+        external_invoice=external_invoice,
+    )
+    if order is not None:
+        return queries.show_posted(engine.post_one(session, order, now=now).rows)
     account = posting.lock_account(session, organization_id, spending=True)
     if external_invoice is not None:
         invoice, transfers = None, [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]

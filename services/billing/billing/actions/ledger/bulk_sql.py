@@ -6,12 +6,12 @@ takes them one after the other in one call.
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
-from uuid import UUID
 
 from chassis.db import upserts
 from chassis.db.upserts import is_postgresql
 from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 MAX_ARRAY_ROWS = 50
@@ -25,22 +25,18 @@ def insert_rows(
     rows: Sequence[Row],
     *,
     conflict: Callable[[Any], Any] | None = None,
-    copy: bool | None = None,
 ) -> None:
     """Insert the rows, whose values are in the order of ``names``; ids may be UUIDs.
 
-    ``conflict`` adds an ON CONFLICT clause to the insert, which COPY does not support. ``copy``
-    forces COPY on or off, whatever the number of rows.
+    ``conflict`` adds an ON CONFLICT clause to the insert, which COPY does not support.
     """
-    if copy is None:
-        copy = len(rows) > MAX_ARRAY_ROWS and conflict is None
     if not is_postgresql(session):
         statement = upserts.insert(session, table)
         if conflict:
             statement = conflict(statement)
         session.connection().execute(statement, _named(names, rows))
-    elif copy:
-        _copy_rows(session, table, names, rows)
+    elif len(rows) > MAX_ARRAY_ROWS and conflict is None:
+        copy_rows(session, table, names, rows)
     else:
         source = select(_unnested(table, names, rows))
         insert = upserts.insert(session, table).from_select(list(names), source)
@@ -76,14 +72,12 @@ def among(session: Session, column: Any, values: Collection[Any]) -> Any:
 
 
 def array(values: Collection[Any]) -> str:
-    """Numbers, UUIDs or texts as a PostgreSQL array literal.
+    """Numbers, texts or UUIDs as a PostgreSQL array literal.
 
     Many times faster than having the driver adapt the values one by one.
     """
     first = next(iter(values), None)
-    if isinstance(first, UUID):
-        values = [value.hex for value in values]
-    elif isinstance(first, str):
+    if isinstance(first, str):
         values = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]
     return "{" + ",".join(map(str, values)) + "}"
 
@@ -103,7 +97,8 @@ def _unnested(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Any:
     return func.unnest(*arrays).table_valued(*columns, name="new").render_derived()
 
 
-def _copy_rows(session: Session, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+def copy_rows(session: Session, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert the rows with COPY, on PostgreSQL."""
     connection = session.connection()
     driver: Any = connection.connection
     types = []
@@ -111,7 +106,12 @@ def _copy_rows(session: Session, table: Table, names: Sequence[str], rows: Seque
         compiled = table.c[name].type.compile(dialect=connection.dialect)
         types.append(compiled.lower().partition("(")[0])
     statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)"
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+    base: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+    except base as problem:
+        # As SQLAlchemy raises it, so that a lost race is repeated.
+        raise DBAPIError.instance(statement, None, problem, base, hide_parameters=True) from problem

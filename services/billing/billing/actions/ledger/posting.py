@@ -5,31 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from chassis.auth.actor import Actor
-from chassis.errors import Conflict
 from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import alerts
+from billing.actions.ledger.refusals import AccountClosed, AccountFrozen, AmountTooLarge
 from billing.models import Account, Buckets, Entry, Spending
 from billing.values import FROZEN, MAX_STORED, SPENDING_KINDS, Code, Transfer
-
-
-class AccountClosed(Conflict):
-    code = "account_closed"
-    detail = "This account is closed. Activate the organization first."
-
-
-class AccountFrozen(Conflict):
-    code = "account_frozen"
-    detail = "The organization is suspended, so it cannot be charged. Activate it first."
-
-
-class AmountTooLarge(Conflict):
-    code = "amount_too_large"
-    detail = (
-        "The balance would exceed twelve digits before the decimal point. Use a smaller amount."
-    )
 
 
 def lock_account(session: Session, organization_id: str, *, spending: bool = False) -> Account:

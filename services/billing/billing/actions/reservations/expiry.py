@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chassis.auth.actor import SYSTEM, Actor
+from chassis.auth.actor import SYSTEM
 from chassis.messaging import outbox
-from chassis.runtime import clock
+from chassis.runtime import clock, ids
 from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.accounts import notifications
-from billing.actions.ledger import posting
-from billing.models import Account, Reservation
-from billing.values import Code, Transfer, format_money
+from billing.actions.ledger import bulk_writes, locking
+from billing.actions.ledger.entries import Posted, enter
+from billing.models import Account
+from billing.models.decisions import Expire, Posting, decide
+from billing.models.reservation import Held
+from billing.models.snapshot import Snapshot
+from billing.values import format_money
 
 MAX_AT_ONCE = 1000
 
@@ -24,63 +27,52 @@ def expire_reservations(session: Session, *, now: datetime, limit: int = 100) ->
     The result is the same however late it runs. Accounts are locked first, as everywhere; accounts
     locked elsewhere are left for the next run.
     """
-    accounts = {
-        account.organization_id: account
-        for account in queries.accounts_with_due(session, now, limit)
-    }
-    due = queries.due_reservations(session, accounts, now, limit)
-    for reservation in due:
-        _expire(session, accounts[reservation.organization_id], reservation, now)
-    return len(due)
+    organization_ids = queries.accounts_with_due(session, now, limit)
+    return _expire_all(session, organization_ids, now, limit)
 
 
 def expire_due(session: Session, account: Account, now: datetime) -> None:
     """Expire what is due on this account, which is locked, before the job does."""
-    due: Sequence[Reservation] = ()
-    if account.held:
-        due = queries.due_reservations(session, [account.organization_id], now, MAX_AT_ONCE)
-    for reservation in due:
-        _expire(session, account, reservation, now)
+    session.flush()
+    if _expire_all(session, [account.organization_id], now, MAX_AT_ONCE):
+        session.refresh(account)
 
 
-def release_rest(
-    session: Session,
-    account: Account,
-    reservation: Reservation,
-    *,
-    kind: str,
-    now: datetime,
-    by: Actor,
-) -> None:
-    """Post the release of all that is still held as a transaction of this kind."""
-    left = reservation.left
-    posting.post(
-        session,
-        account,
-        [Transfer(Code.HELD, Code.SET_ASIDE, left)],
-        kind=kind,
-        now=now,
-        by=by,
-        description=reservation.description,
-        reservation_id=reservation.id,
-    )
-    reservation.released += left
-    notifications.publish_balance_soon(session, account)
+def expire_on_snapshot(session: Session, snapshot: Snapshot, now: datetime) -> list[Posted]:
+    """Expire what is due on the snapshot; the caller writes the postings."""
+    due = queries.due_reservations(session, [snapshot.id], now, MAX_AT_ONCE)
+    return [_expire(session, snapshot, held, now) for held in due]
 
 
-def _expire(session: Session, account: Account, reservation: Reservation, now: datetime) -> None:
-    release_rest(session, account, reservation, kind="expiry", now=now, by=SYSTEM)
-    reservation.settle("expired", reservation.expires_at)
+def _expire_all(
+    session: Session, organization_ids: Sequence[str], now: datetime, limit: int
+) -> int:
+    if not organization_ids:
+        return 0
+    snapshots = locking.lock_accounts(session, organization_ids, now)
+    due = queries.due_reservations(session, organization_ids, now, limit)
+    posted = [_expire(session, snapshots[held.organization_id], held, now) for held in due]
+    bulk_writes.write(session, posted, now=now)
+    return len(posted)
+
+
+def _expire(session: Session, snapshot: Snapshot, held: Held, now: datetime) -> Posted:
+    snapshot.reservations[held.id] = held
+    posting = decide(snapshot, Expire(held.id), now)
+    assert isinstance(posting, Posting)  # an expired reservation is never refused
+    posted = enter(snapshot, posting, by=SYSTEM, now=now)
+    after, currency = snapshot.reservations[held.id], snapshot.currency
     outbox.publish(
         session,
         messages.ReservationExpired(
-            organization_id=account.organization_id,
-            provider_id=account.provider_id,
-            reservation_id=reservation.id,
-            currency=account.currency,
-            amount=format_money(reservation.amount, account.currency),
-            captured=format_money(reservation.captured, account.currency),
-            released=format_money(reservation.released, account.currency),
-            expired_at=clock.stamp(reservation.expires_at),
+            organization_id=ids.of_uuid("org", snapshot.id),
+            provider_id=ids.of_uuid("org", snapshot.provider_id),
+            reservation_id=held.id,
+            currency=currency,
+            amount=format_money(after.amount, currency),
+            captured=format_money(after.captured, currency),
+            released=format_money(after.released, currency),
+            expired_at=clock.stamp(held.expires_at),
         ),
     )
+    return posted

@@ -1,0 +1,210 @@
+"""Writing what was posted: on PostgreSQL with one statement, however many accounts and rows.
+
+Accounts travel as arrays and journal rows as JSON, because the types of SQLAlchemy and the driver
+would cost more than the statement. Many journal rows go through COPY instead.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from chassis.db import stored_answers
+from chassis.db.stored_answers import Answers
+from chassis.db.upserts import is_postgresql
+from chassis.runtime import ids
+from sqlalchemy import TextClause, case, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from billing import queries
+from billing.actions.accounts import alerts
+from billing.actions.ledger.bulk_sql import (
+    MAX_ARRAY_ROWS,
+    array,
+    copy_rows,
+    insert_rows,
+    on_conflict_do_nothing,
+    update_rows,
+)
+from billing.actions.ledger.entries import Posted
+from billing.models import Account, Entry, Reservation, Spending, UnpublishedBalance
+from billing.models.journal import Row
+from billing.models.reservation import Held
+from billing.models.snapshot import CHANGED, Snapshot
+from billing.values import MAX_STORED
+
+_ACCOUNTS: Any = Account.__table__
+_JOURNAL: Any = Entry.__table__
+_RESERVATIONS: Any = Reservation.__table__
+_SPENDINGS: Any = Spending.__table__
+_UNPUBLISHED: Any = UnpublishedBalance.__table__
+_STORED = ("id", *CHANGED, "spent")
+_SETTLING = ("captured", "released", "status", "settled_at")
+NO_ANSWERS: Answers = MappingProxyType({})
+
+
+class _Batch(NamedTuple):
+    """Everything that one transaction writes."""
+
+    rows: list[Row]
+    changed: list[Snapshot]
+    helds: list[Held]
+    answers: Answers
+    now: datetime
+
+
+def write(
+    session: Session,
+    posted: Sequence[Posted],
+    *,
+    now: datetime,
+    answers: Answers = NO_ANSWERS,
+    copy: bool | None = None,
+) -> None:
+    """Write the rows, the accounts, their reservations and today's spending; note what is to be
+    published, and whether credits run low.
+
+    ``answers``: the responses to store. ``copy`` forces COPY on or off.
+    """
+    if not posted:
+        return
+    rows = [row for each in posted for row in each.rows]
+    changed = list({id(each.snapshot): each.snapshot for each in posted}.values())
+    helds = _reservations(posted)
+    batch = _Batch(rows, changed, helds, answers, now)
+    if is_postgresql(session):
+        _write_postgresql(session, batch, copy)
+    else:
+        _write_sqlite(session, batch)
+    alerts.check_snapshots(session, changed, now)
+
+
+def _reservations(posted: Sequence[Posted]) -> list[Held]:
+    """The last state of each reservation that was changed."""
+    last = {}
+    for each in posted:
+        held = each.posting.held
+        if held is not None:
+            last[held.organization_id, held.id] = held
+    return list(last.values())
+
+
+def _write_postgresql(session: Session, batch: _Batch, copy: bool | None) -> None:
+    rows = batch.rows
+    if len(rows) > MAX_ARRAY_ROWS if copy is None else copy:
+        copy_rows(session, _JOURNAL, Row._fields, rows)
+        rows = []
+    values = {
+        **{name: array([getattr(each, name) for each in batch.changed]) for name in _STORED},
+        "rows": _json([row._asdict() for row in rows]),
+        "day": queries.utc_day(batch.now),
+        "max_stored": MAX_STORED,
+    }
+    if batch.helds:
+        reservations = [
+            {**held._asdict(), "id": ids.to_uuid("res", held.id)} for held in batch.helds
+        ]
+        values["reservations"] = _json(reservations)
+    if batch.answers:
+        values["answers"] = stored_answers.answers_parameter(batch.answers, batch.now)
+    statement = _statement(bool(batch.helds), bool(batch.answers))
+    session.connection().execute(statement, values)
+
+
+def _write_sqlite(session: Session, batch: _Batch) -> None:
+    insert_rows(session, _JOURNAL, Row._fields, batch.rows)
+    stored = [(each.id, *(getattr(each, name) for name in CHANGED)) for each in batch.changed]
+    update_rows(session, _ACCOUNTS, "organization_id", CHANGED, stored)
+    day = queries.utc_day(batch.now)
+    spent = [(each.id, day, each.spent) for each in batch.changed if each.spent]
+    if spent:
+        columns = ("organization_id", "day", "amount")
+        insert_rows(session, _SPENDINGS, columns, spent, conflict=_add_to_spending)
+    if batch.helds:
+        insert_rows(session, _RESERVATIONS, Held._fields, batch.helds, conflict=_settle)
+    unpublished = [(each.id,) for each in batch.changed]
+    insert_rows(
+        session, _UNPUBLISHED, ("organization_id",), unpublished, conflict=on_conflict_do_nothing
+    )
+    if batch.answers:
+        stored_answers.store(session, batch.answers, batch.now)
+
+
+def _add_to_spending(statement: Any) -> Any:
+    stored, added = _SPENDINGS.c.amount, statement.excluded.amount
+    total = case((stored > MAX_STORED - added, MAX_STORED), else_=stored + added)
+    return statement.on_conflict_do_update(
+        index_elements=["organization_id", "day"], set_={"amount": total}
+    )
+
+
+def _settle(statement: Any) -> Any:
+    return statement.on_conflict_do_update(
+        index_elements=["organization_id", "id"],
+        set_={name: statement.excluded[name] for name in _SETTLING},
+    )
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps(rows, default=str)
+
+
+def _recordset(parameter: str, table: Any, names: Iterable[str]) -> str:
+    """The rows of a JSON parameter, with the types that the columns have in the table."""
+    dialect: Any = postgresql.dialect  # its constructor is not typed
+    types = [f"{name} {table.c[name].type.compile(dialect=dialect())}" for name in names]
+    return f"json_to_recordset(CAST(:{parameter} AS json)) AS new ({', '.join(types)})"
+
+
+_POSTING = """
+    changed AS (
+        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays})
+            AS changed (organization_id, {changed}, spent)
+    ), stored AS (
+        UPDATE accounts SET {changes}
+        FROM changed WHERE accounts.organization_id = changed.organization_id
+    ), posted AS (
+        INSERT INTO journal ({columns}) SELECT * FROM {rows}
+    ), spent AS (
+        INSERT INTO spendings (organization_id, day, amount)
+        SELECT organization_id, :day, spent FROM changed WHERE spent > 0
+        ON CONFLICT (organization_id, day) DO UPDATE
+        SET amount = least(spendings.amount, :max_stored - excluded.amount) + excluded.amount
+    )
+    INSERT INTO unsaid_figures SELECT organization_id FROM changed ON CONFLICT DO NOTHING
+"""
+_RESERVED = """
+    reserved AS (
+        INSERT INTO reservations ({reservation}) SELECT * FROM {reservations}
+        ON CONFLICT (organization_id, id) DO UPDATE SET {settling}
+    ),
+"""
+_ANSWERED = f"""
+    answered AS ({stored_answers.STORE}),
+"""
+_PARTS = {
+    "arrays": ", ".join(f"CAST(:{name} AS bigint[])" for name in _STORED[1:]),
+    "changed": ", ".join(CHANGED),
+    "changes": ", ".join(f"{name} = changed.{name}" for name in CHANGED),
+    "columns": ", ".join(Row._fields),
+    "rows": _recordset("rows", _JOURNAL, Row._fields),
+    "reservation": ", ".join(Held._fields),
+    "reservations": _recordset("reservations", _RESERVATIONS, Held._fields),
+    "settling": ", ".join(f"{name} = excluded.{name}" for name in _SETTLING),
+}
+
+
+@cache
+def _statement(reservations: bool, answers: bool) -> TextClause:
+    template = "WITH"
+    if reservations:
+        template += _RESERVED
+    if answers:
+        template += _ANSWERED
+    template += _POSTING
+    for name, part in _PARTS.items():
+        template = template.replace("{" + name + "}", part)
+    return text(template)

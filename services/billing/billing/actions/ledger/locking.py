@@ -1,0 +1,158 @@
+"""Reading the accounts that orders are about, locked in the one order that is used everywhere."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chassis.db import stored_answers
+from chassis.db.idempotency_keys import RequestKey
+from chassis.db.upserts import is_postgresql
+from chassis.runtime import ids
+from sqlalchemy import ColumnClause, column, select, text
+from sqlalchemy.orm import Session
+
+from billing import queries
+from billing.actions.ledger.bulk_sql import array
+from billing.actions.ledger.orders import Order
+from billing.models import Account, Provider
+from billing.models.decisions import Capture, Expire, Release
+from billing.models.snapshot import READ, Snapshot
+
+Key = tuple[str | None, str]
+_ANY = UUID(int=0)  # in place of a provider that was checked
+_ACCOUNTS: Any = Account.__table__
+_THRESHOLD = """(
+        SELECT settings ->> 'low_credit_threshold' FROM providers WHERE id = accounts.provider_id
+    ) AS low_threshold"""
+_COLUMNS = ", ".join(
+    ["accounts.organization_id", "accounts.provider_id", _THRESHOLD]
+    + [f"accounts.{name}" for name in READ]
+)
+_LOCKING = """
+    SELECT {columns}
+    FROM unnest(CAST(:organizations AS uuid[]), CAST(:providers AS uuid[]))
+        AS asked (organization_id, provider_id)
+    JOIN accounts USING (organization_id)
+    WHERE asked.provider_id IN (accounts.provider_id, CAST(:any AS uuid))
+    ORDER BY organization_id FOR NO KEY UPDATE OF accounts
+"""
+# The columns are named, so that the result is described once and not for every execution.
+_NAMES: tuple[ColumnClause[Any], ...] = tuple(
+    column(name) for name in ("organization_id", "provider_id", "low_threshold", *READ)
+)
+_LOCK = text(_LOCKING.replace("{columns}", _COLUMNS)).columns(*_NAMES)
+_LOCK_FREE = text(
+    _LOCKING.replace("{columns}", f"{stored_answers.USED} AS used, {_COLUMNS}") + " SKIP LOCKED"
+).columns(column("used"), *_NAMES)
+_READ = select(
+    _ACCOUNTS.c.organization_id,
+    _ACCOUNTS.c.provider_id,
+    Provider.settings["low_credit_threshold"].as_string(),
+    *(_ACCOUNTS.c[name] for name in READ),
+).outerjoin(Provider, Provider.id == _ACCOUNTS.c.provider_id)
+
+
+def lock_snapshots(
+    session: Session, orders: Collection[Order], now: datetime
+) -> dict[Key, Snapshot]:
+    """The accounts of the orders by (provider, organization), locked until the transaction ends,
+    with the reservations that the orders name.
+
+    An account that does not exist, or belongs to another provider, is left out.
+    """
+    snapshots = _lock(session, _keys(orders), now)
+    return _by_key(session, orders, snapshots)
+
+
+def lock_free(
+    session: Session, orders: Collection[Order], requests: Collection[RequestKey], now: datetime
+) -> tuple[dict[Key, Snapshot], set[tuple[str, str]]]:
+    """The same without waiting: an account that is locked elsewhere is left out too.
+
+    Also returns which of the requests were answered before, as pairs (scope, key).
+    """
+    if not is_postgresql(session):
+        used = stored_answers.used(session, requests)
+        return lock_snapshots(session, orders, now), used
+    parameters = _parameters(_keys(orders)) | stored_answers.keys_parameters(requests)
+    rows = session.connection().execute(_LOCK_FREE, parameters).all()
+    snapshots = _snapshots((columns for _, *columns in rows), now)
+    used = {(scope, key) for scope, key in (rows[0].used or () if rows else ())}
+    return _by_key(session, orders, snapshots), used
+
+
+def lock_accounts(
+    session: Session, organization_ids: Collection[str], now: datetime
+) -> dict[UUID, Snapshot]:
+    """These accounts by id, locked until the transaction ends."""
+    return _lock(session, {(None, organization_id) for organization_id in organization_ids}, now)
+
+
+def _keys(orders: Iterable[Order]) -> set[Key]:
+    return {(order.provider_id, order.organization_id) for order in orders}
+
+
+def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, Snapshot]:
+    if is_postgresql(session):
+        return _snapshots(session.connection().execute(_LOCK, _parameters(keys)), now)
+    # SQLite has no row locks: the transaction has locked the whole database.
+    organization_ids = {organization_id for _, organization_id in keys}
+    rows = session.execute(_READ.where(_ACCOUNTS.c.organization_id.in_(organization_ids)))
+    return _snapshots(([_uuid(row[0]), _uuid(row[1]), *row[2:]] for row in rows), now)
+
+
+def _parameters(keys: Collection[Key]) -> dict[str, Any]:
+    ordered = list(keys)
+    return {
+        "any": str(_ANY),
+        "organizations": array([_uuid(organization_id) for _, organization_id in ordered]),
+        "providers": array([_uuid(provider_id) or _ANY for provider_id, _ in ordered]),
+    }
+
+
+def _by_key(
+    session: Session, orders: Collection[Order], snapshots: Mapping[UUID, Snapshot]
+) -> dict[Key, Snapshot]:
+    _read_reservations(session, orders, snapshots)
+    locked = {}
+    for provider_id, organization_id in _keys(orders):
+        snapshot = snapshots.get(ids.to_uuid("org", organization_id))
+        if snapshot is not None and _belongs(snapshot, provider_id):
+            locked[provider_id, organization_id] = snapshot
+    return locked
+
+
+def _snapshots(rows: Iterable[Sequence[Any]], now: datetime) -> dict[UUID, Snapshot]:
+    snapshots = {}
+    for organization_id, provider_id, threshold, *columns in rows:
+        snapshots[organization_id] = Snapshot.of(
+            organization_id, provider_id, queries.low_threshold(threshold), columns, now
+        )
+    return snapshots
+
+
+def _uuid(organization_id: str | None) -> UUID | None:
+    return None if organization_id is None else ids.to_uuid("org", organization_id)
+
+
+def _belongs(snapshot: Snapshot, provider_id: str | None) -> bool:
+    return provider_id is None or snapshot.provider_id == _uuid(provider_id)
+
+
+def _read_reservations(
+    session: Session, orders: Iterable[Order], snapshots: Mapping[UUID, Snapshot]
+) -> None:
+    """Read those that the orders name, after their accounts are locked."""
+    named = [
+        (order.organization_id, order.command.reservation_id)
+        for order in orders
+        if isinstance(order.command, Capture | Release | Expire)
+        and ids.is_id("res", order.command.reservation_id)
+    ]
+    if not named:
+        return
+    for held in queries.held(session, named):
+        snapshot = snapshots.get(held.organization_id)
+        if snapshot is not None:
+            snapshot.reservations[held.id] = held

@@ -1,0 +1,103 @@
+"""What a posting reads and changes of an account, without the ORM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.models.account import limit_in_force, top_up_threshold
+from billing.models.figures import Figures
+from billing.models.reservation import Held
+from billing.values import Code, Transfer
+
+# The columns that postings change, and all that are read.
+CHANGED = ("prepaid", "surplus", "unbilled", "invoiced", "held", "seq", "on_wallet")
+READ = (
+    "currency",
+    "payment_mode",
+    "status",
+    "credit_limit",
+    "temporary_limit",
+    "credit_limit_expires_at",
+    "auto_enabled",
+    "auto_threshold",
+    "last_top_up",
+    *CHANGED,
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class Snapshot(Figures):
+    """An account that is locked, with what has been posted to it since, in millionths.
+
+    ``low_threshold``: the usable credits at which its provider's customers get an alert.
+    ``top_up_trigger``: those at which an automatic top-up is due, or None. ``usable_before``: what
+    they were when the account was read. ``seq``: the last row of its journal. ``on_wallet``: the
+    total effect of its entries on the provider's balance. ``spent``: charged since it was read.
+    ``reservations``: those that the commands name, by id.
+    """
+
+    id: UUID
+    provider_id: UUID
+    currency: str
+    status: str
+    seq: int
+    on_wallet: int
+    low_threshold: int
+    top_up_trigger: int | None
+    usable_before: int = 0
+    spent: int = 0
+    reservations: dict[str, Held] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        organization_id: UUID,
+        provider_id: UUID,
+        low_threshold: int,
+        columns: Sequence[Any],
+        now: datetime,
+    ) -> "Snapshot":
+        """From the columns ``READ`` of an account."""
+        (
+            currency,
+            payment_mode,
+            status,
+            credit_limit,
+            temporary_limit,
+            limit_ends,
+            auto_enabled,
+            auto_threshold,
+            last_top_up,
+            *changed,
+        ) = columns
+        snapshot = cls(
+            id=organization_id,
+            provider_id=provider_id,
+            currency=currency,
+            payment_mode=payment_mode,
+            status=status,
+            limit=limit_in_force(credit_limit, temporary_limit, limit_ends, now),
+            low_threshold=low_threshold,
+            top_up_trigger=(
+                top_up_threshold(auto_threshold, last_top_up) if auto_enabled else None
+            ),
+            **dict(zip(CHANGED, changed, strict=True)),
+        )
+        snapshot.usable_before = snapshot.usable
+        return snapshot
+
+    @property
+    def largest(self) -> int:
+        """An amount that no figure of the account exceeds, above or below zero."""
+        buckets = abs(self.prepaid) + self.surplus + self.unbilled + self.invoiced + self.held
+        return buckets + self.limit + abs(self.on_wallet)
+
+    def post(self, transfer: Transfer) -> None:
+        """Move the amount, also on the provider's balance."""
+        Figures.post(self, transfer)
+        if transfer.debit == Code.WALLET:
+            self.on_wallet += transfer.amount
+        elif transfer.credit == Code.WALLET:
+            self.on_wallet -= transfer.amount

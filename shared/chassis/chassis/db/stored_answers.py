@@ -1,0 +1,78 @@
+"""Finding and storing the answers to many requests with keys at once.
+
+On PostgreSQL they are parts of a service's own statements, so that they cost no round trip: an
+expression for the keys that were used before, and an INSERT.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from chassis.db.idempotency_keys import Answer, IdempotencyKey, RequestKey
+
+# An array of pairs (scope, key). Its parameters are made by ``keys_parameters``. Each key is looked
+# up by itself, so that no plan ever reads the whole index.
+USED = """(
+    SELECT json_agg(json_build_array(asked.scope, asked.key))
+    FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS asked (scope, key),
+    LATERAL (
+        SELECT FROM idempotency_keys AS used
+        WHERE used.scope = asked.scope AND used.key = asked.key LIMIT 1
+    ) AS used
+)"""
+# Its parameter is made by ``answers_parameter``. Fails if a key is used.
+STORE = """
+    INSERT INTO idempotency_keys (scope, key, fingerprint, status, content_type, body, created_at)
+    SELECT scope, key, fingerprint, status, content_type, convert_to(body, 'UTF8'), created_at
+    FROM json_to_recordset(CAST(:answers AS json)) AS answers (
+        scope text, key text, fingerprint text, status smallint, content_type text, body text,
+        created_at timestamptz
+    )
+"""
+Answers = Mapping[RequestKey, Answer]
+
+
+class Request(NamedTuple):
+    """A command that came with a key. ``answer`` makes the response from its outcome."""
+
+    command: Any
+    key: RequestKey
+    answer: Callable[[Any], Answer]
+
+
+def keys_parameters(keys: Collection[RequestKey]) -> dict[str, list[str]]:
+    """The parameters of ``USED``."""
+    return {"scopes": [each.scope for each in keys], "keys": [each.key for each in keys]}
+
+
+def answers_parameter(answers: Answers, now: datetime) -> str:
+    """The parameter of ``STORE``."""
+    rows = [{**row, "body": row["body"].decode()} for row in _rows(answers, now)]
+    return json.dumps(rows, default=str)
+
+
+def used(session: Session, keys: Collection[RequestKey]) -> set[tuple[str, str]]:
+    """Those of the keys that were used before, as pairs (scope, key), on any database."""
+    rows = session.execute(
+        select(IdempotencyKey.scope, IdempotencyKey.key).where(
+            IdempotencyKey.scope.in_({each.scope for each in keys}),
+            IdempotencyKey.key.in_({each.key for each in keys}),
+        )
+    )
+    return {(row.scope, row.key) for row in rows}
+
+
+def store(session: Session, answers: Answers, now: datetime) -> None:
+    """Store the answers, on any database. Fails if a key is used."""
+    session.execute(insert(IdempotencyKey), _rows(answers, now))
+
+
+def _rows(answers: Answers, now: datetime) -> list[dict[str, Any]]:
+    return [
+        {**request._asdict(), **answer._asdict(), "created_at": now}
+        for request, answer in answers.items()
+    ]
