@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from billing import actions, queries
+from billing.actions.ledger import bulk_writes
 from billing.actions.ledger.entries import Posted
 from billing.models import Entry
 from billing.values import UNIT
@@ -32,7 +33,7 @@ def answer(posted: Posted) -> Answer:
 
 
 def post(world: World, requests: Sequence[Request]) -> list[str | None]:
-    with world.database.transaction() as session:
+    with world.database.one_change() as session:
         answers = actions.post_group(session, requests, now=clock.now())
     return [None if given is None else given.body.decode() for given in answers]
 
@@ -94,6 +95,26 @@ def test_an_account_that_is_locked_elsewhere_makes_nobody_wait(world: World) -> 
         queries.get_account(session, locked, lock=True)
         assert post(world, [request(locked), request(free)]) == [None, str(UNIT)]
     assert (charged(world, locked), charged(world, free)) == ([], [UNIT])
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_an_account_that_was_changed_meanwhile_is_left_to_its_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, other = world.open(limit="10"), world.open(limit="10")
+    write_free = bulk_writes.write_free
+
+    def write_late(*arguments: Any, **options: Any) -> Any:
+        world.charge(changed, "9")
+        return write_free(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.client.application.extensions["group_commit"], "_run", None)
+        patch.setattr(bulk_writes, "write_free", write_late)
+        requests = [request(changed, 2 * UNIT), request(other, 2 * UNIT)]
+        assert post(world, requests) == [None, str(2 * UNIT)]
+    assert (charged(world, changed), charged(world, other)) == ([9 * UNIT], [2 * UNIT])
+    assert [stored(world, each) for each in requests] == [None, str(2 * UNIT)]
 
 
 def test_concurrent_requests_are_charged_exactly_once_and_up_to_the_limit(world: World) -> None:

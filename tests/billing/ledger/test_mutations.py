@@ -68,8 +68,8 @@ TABLE = (
     Mutation(
         "the account is not locked when a charge is decided",
         "billing/actions/ledger/locking.py",
-        "    ORDER BY organization_id FOR NO KEY UPDATE OF accounts",
-        "    ORDER BY organization_id",
+        '_LOCKING = " ORDER BY organization_id FOR NO KEY UPDATE OF accounts"',
+        '_LOCKING = " ORDER BY organization_id"',
         "test_concurrency.py::test_exactly_as_many_charges_succeed_as_the_limit_covers",
         True,
     ),
@@ -102,10 +102,10 @@ TABLE = (
     ),
     # only with make mutants
     Mutation(
-        "a group answers a request that it has not posted",
-        "billing/actions/ledger/engine.py",
-        "    bulk_writes.write(session, posted, now=now, answers=answers)",
-        "    bulk_writes.write(session, posted[:1], now=now, answers=answers)",
+        "a group posts to accounts that were changed meanwhile",
+        "billing/actions/ledger/bulk_writes.py",
+        "WHERE CAST(accounts.xmin AS text) = given.version",
+        "WHERE CAST(accounts.xmin AS text) <> ''",
         "test_group_commit.py",
     ),
     Mutation(

@@ -35,7 +35,8 @@ class Snapshot(Figures):
     ``top_up_trigger``: those at which an automatic top-up is due, or None. ``usable_before``: what
     they were when the account was read. ``seq``: the last row of its journal. ``on_wallet``: the
     total effect of its entries on the provider's balance. ``spent``: charged since it was read.
-    ``reservations``: those that the commands name, by id.
+    ``reservations``: those that the commands name, by id. ``version``: of the row, if it is not
+    locked.
     """
 
     id: UUID
@@ -49,6 +50,7 @@ class Snapshot(Figures):
     usable_before: int = 0
     spent: int = 0
     reservations: dict[str, Held] = field(default_factory=dict)
+    version: str = ""
 
     @classmethod
     def of(

@@ -69,8 +69,7 @@ class Database:
             for wake in self.on_publish:
                 wake()
         if not upkeep and not cause.get():
-            for wake in self.on_change:
-                wake()
+            self._changed()
 
     @contextmanager
     def reading(self, *, snapshot: bool = False) -> Iterator[Session]:
@@ -81,6 +80,24 @@ class Database:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 session.execute(text("SET LOCAL statement_timeout = 0"))
             yield session
+
+    @contextmanager
+    def one_change(self) -> Iterator[Session]:
+        """A session for queries and then a single statement that changes something and nothing
+        that is collected. On PostgreSQL that statement is a transaction by itself, and what the
+        queries read is not locked."""
+        if self.is_sqlite:
+            with self.transaction() as session:
+                yield session
+            return
+        with Session(self._one_query, expire_on_commit=False, autoflush=False) as session:
+            yield session
+            session.commit()
+        self._changed()
+
+    def _changed(self) -> None:
+        for wake in self.on_change:
+            wake()
 
     @contextmanager
     def one_query(self) -> Iterator[Session]:

@@ -5,9 +5,10 @@ expression for the keys that were used before, and an INSERT.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -24,16 +25,18 @@ USED = """(
         WHERE used.scope = asked.scope AND used.key = asked.key LIMIT 1
     ) AS used
 )"""
-# Its parameter is made by ``answers_parameter``. Fails if a key is used.
+# Its parameter is made by ``answers_parameter``. Fails if a key is used. ``concerns`` can be joined
+# with what the statement changes.
 STORE = """
     INSERT INTO idempotency_keys (scope, key, fingerprint, status, content_type, body, created_at)
     SELECT scope, key, fingerprint, status, content_type, convert_to(body, 'UTF8'), created_at
     FROM json_to_recordset(CAST(:answers AS json)) AS answers (
         scope text, key text, fingerprint text, status smallint, content_type text, body text,
-        created_at timestamptz
+        created_at timestamptz, concerns uuid
     )
 """
-Answers = Mapping[RequestKey, Answer]
+# The answers by what they concern.
+Answers = Sequence[tuple[UUID, RequestKey, Answer]]
 
 
 class Request(NamedTuple):
@@ -51,7 +54,10 @@ def keys_parameters(keys: Collection[RequestKey]) -> dict[str, list[str]]:
 
 def answers_parameter(answers: Answers, now: datetime) -> str:
     """The parameter of ``STORE``."""
-    rows = [{**row, "body": row["body"].decode()} for row in _rows(answers, now)]
+    rows = [
+        {**row, "body": row["body"].decode(), "concerns": concerns}
+        for (concerns, _, _), row in zip(answers, _rows(answers, now), strict=True)
+    ]
     return json.dumps(rows, default=str)
 
 
@@ -74,5 +80,5 @@ def store(session: Session, answers: Answers, now: datetime) -> None:
 def _rows(answers: Answers, now: datetime) -> list[dict[str, Any]]:
     return [
         {**request._asdict(), **answer._asdict(), "created_at": now}
-        for request, answer in answers.items()
+        for _, request, answer in answers
     ]

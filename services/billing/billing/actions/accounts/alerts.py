@@ -45,6 +45,14 @@ def check_thresholds(session: Session, account: Account, before: int, now: datet
         _order_top_ups(session, [account.organization_id], now)
 
 
+def calls_for_note(snapshot: Snapshot) -> bool:
+    """Whether ``check_snapshots`` would note something about it."""
+    usable = snapshot.usable
+    return is_crossing(snapshot.usable_before, usable, snapshot.low_threshold) or needs_top_up(
+        snapshot.status, usable, snapshot.top_up_trigger
+    )
+
+
 def check_snapshots(session: Session, changed: Sequence[Snapshot], now: datetime) -> None:
     """The same for accounts posted to without the ORM, all that have changed at once."""
     low, to_top_up = [], []

@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from types import MappingProxyType
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from chassis.db import stored_answers
 from chassis.db.stored_answers import Answers
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import TextClause, case, text
+from sqlalchemy import TextualSelect, case, column, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -41,9 +41,8 @@ _JOURNAL: Any = Entry.__table__
 _RESERVATIONS: Any = Reservation.__table__
 _SPENDINGS: Any = Spending.__table__
 _UNPUBLISHED: Any = UnpublishedBalance.__table__
-_STORED = ("id", *CHANGED, "spent")
+_STORED = ("id", *CHANGED, "spent", "version")
 _SETTLING = ("captured", "released", "status", "settled_at")
-NO_ANSWERS: Answers = MappingProxyType({})
 
 
 class _Batch(NamedTuple):
@@ -61,25 +60,46 @@ def write(
     posted: Sequence[Posted],
     *,
     now: datetime,
-    answers: Answers = NO_ANSWERS,
     copy: bool | None = None,
 ) -> None:
     """Write the rows, the accounts, their reservations and today's spending; note what is to be
-    published, and whether credits run low.
-
-    ``answers``: the responses to store. ``copy`` forces COPY on or off.
-    """
+    published, and whether credits run low. ``copy`` forces COPY on or off."""
     if not posted:
         return
+    batch = _batch(posted, (), now)
+    if not is_postgresql(session):
+        _write_sqlite(session, batch)
+    elif len(batch.rows) > MAX_ARRAY_ROWS if copy is None else copy:
+        copy_rows(session, _JOURNAL, Row._fields, batch.rows)
+        _write_postgresql(session, batch._replace(rows=[]))
+    else:
+        _write_postgresql(session, batch)
+    alerts.check_snapshots(session, batch.changed, now)
+
+
+def write_free(
+    session: Session, posted: Sequence[Posted], answers: Answers, *, now: datetime
+) -> set[UUID]:
+    """Write what was posted to accounts that are neither locked nor changed since they were read,
+    and the answers that concern them; returns these accounts. A single statement on PostgreSQL.
+
+    An account about which something has to be noted, because credits run low, is left out too.
+    """
+    posted = [each for each in posted if not alerts.calls_for_note(each.snapshot)]
+    if not posted:
+        return set()
+    snapshots = {each.snapshot.id for each in posted}
+    batch = _batch(posted, [each for each in answers if each[0] in snapshots], now)
+    if is_postgresql(session):
+        return set(_write_postgresql(session, batch, versions=True).scalars())
+    _write_sqlite(session, batch)
+    return snapshots
+
+
+def _batch(posted: Sequence[Posted], answers: Answers, now: datetime) -> _Batch:
     rows = [row for each in posted for row in each.rows]
     changed = list({id(each.snapshot): each.snapshot for each in posted}.values())
-    helds = _reservations(posted)
-    batch = _Batch(rows, changed, helds, answers, now)
-    if is_postgresql(session):
-        _write_postgresql(session, batch, copy)
-    else:
-        _write_sqlite(session, batch)
-    alerts.check_snapshots(session, changed, now)
+    return _Batch(rows, changed, _reservations(posted), answers, now)
 
 
 def _reservations(posted: Sequence[Posted]) -> list[Held]:
@@ -92,14 +112,11 @@ def _reservations(posted: Sequence[Posted]) -> list[Held]:
     return list(last.values())
 
 
-def _write_postgresql(session: Session, batch: _Batch, copy: bool | None) -> None:
-    rows = batch.rows
-    if len(rows) > MAX_ARRAY_ROWS if copy is None else copy:
-        copy_rows(session, _JOURNAL, Row._fields, rows)
-        rows = []
+def _write_postgresql(session: Session, batch: _Batch, *, versions: bool = False) -> Any:
+    names = _STORED if versions else _STORED[:-1]
     values = {
-        **{name: array([getattr(each, name) for each in batch.changed]) for name in _STORED},
-        "rows": _json([row._asdict() for row in rows]),
+        **{name: array([getattr(each, name) for each in batch.changed]) for name in names},
+        "rows": _json([row._asdict() for row in batch.rows]),
         "day": queries.utc_day(batch.now),
         "max_stored": MAX_STORED,
     }
@@ -110,8 +127,8 @@ def _write_postgresql(session: Session, batch: _Batch, copy: bool | None) -> Non
         values["reservations"] = _json(reservations)
     if batch.answers:
         values["answers"] = stored_answers.answers_parameter(batch.answers, batch.now)
-    statement = _statement(bool(batch.helds), bool(batch.answers))
-    session.connection().execute(statement, values)
+    statement = _statement(bool(batch.helds), bool(batch.answers), versions)
+    return session.connection().execute(statement, values)
 
 
 def _write_sqlite(session: Session, batch: _Batch) -> None:
@@ -159,35 +176,46 @@ def _recordset(parameter: str, table: Any, names: Iterable[str]) -> str:
     return f"json_to_recordset(CAST(:{parameter} AS json)) AS new ({', '.join(types)})"
 
 
-_POSTING = """
+_LOCKED = """
     changed AS (
-        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays})
-            AS changed (organization_id, {changed}, spent)
-    ), stored AS (
+        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}) AS changed (organization_id, {changed})
+    )"""
+_FREE = """
+    given AS (
+        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}, CAST(:version AS text[]))
+            AS given (organization_id, {changed}, version)
+    ), free AS (
+        SELECT organization_id FROM accounts JOIN given USING (organization_id)
+        WHERE CAST(accounts.xmin AS text) = given.version
+        FOR NO KEY UPDATE OF accounts SKIP LOCKED
+    ), changed AS (
+        SELECT given.* FROM given JOIN free USING (organization_id)
+    )"""
+_POSTING = """, stored AS (
         UPDATE accounts SET {changes}
         FROM changed WHERE accounts.organization_id = changed.organization_id
     ), posted AS (
-        INSERT INTO journal ({columns}) SELECT * FROM {rows}
+        INSERT INTO journal ({columns})
+        SELECT new.* FROM {rows} JOIN changed USING (organization_id)
     ), spent AS (
         INSERT INTO spendings (organization_id, day, amount)
         SELECT organization_id, :day, spent FROM changed WHERE spent > 0
         ON CONFLICT (organization_id, day) DO UPDATE
         SET amount = least(spendings.amount, :max_stored - excluded.amount) + excluded.amount
-    )
-    INSERT INTO unsaid_figures SELECT organization_id FROM changed ON CONFLICT DO NOTHING
-"""
-_RESERVED = """
-    reserved AS (
-        INSERT INTO reservations ({reservation}) SELECT * FROM {reservations}
+    ), unpublished AS (
+        INSERT INTO unsaid_figures SELECT organization_id FROM changed ON CONFLICT DO NOTHING
+    )"""
+_RESERVED = """, reserved AS (
+        INSERT INTO reservations ({reservation})
+        SELECT new.* FROM {reservations} JOIN changed USING (organization_id)
         ON CONFLICT (organization_id, id) DO UPDATE SET {settling}
-    ),
-"""
-_ANSWERED = f"""
-    answered AS ({stored_answers.STORE}),
-"""
+    )"""
+_ANSWERED = f""", answered AS (
+        {stored_answers.STORE} JOIN changed ON changed.organization_id = concerns
+    )"""
 _PARTS = {
-    "arrays": ", ".join(f"CAST(:{name} AS bigint[])" for name in _STORED[1:]),
-    "changed": ", ".join(CHANGED),
+    "arrays": ", ".join(f"CAST(:{name} AS bigint[])" for name in _STORED[1:-1]),
+    "changed": ", ".join(_STORED[1:-1]),
     "changes": ", ".join(f"{name} = changed.{name}" for name in CHANGED),
     "columns": ", ".join(Row._fields),
     "rows": _recordset("rows", _JOURNAL, Row._fields),
@@ -198,13 +226,13 @@ _PARTS = {
 
 
 @cache
-def _statement(reservations: bool, answers: bool) -> TextClause:
-    template = "WITH"
+def _statement(reservations: bool, answers: bool, versions: bool) -> TextualSelect:
+    template = "WITH" + (_FREE if versions else _LOCKED) + _POSTING
     if reservations:
         template += _RESERVED
     if answers:
         template += _ANSWERED
-    template += _POSTING
+    template += " SELECT organization_id FROM changed"
     for name, part in _PARTS.items():
         template = template.replace("{" + name + "}", part)
-    return text(template)
+    return text(template).columns(column("organization_id"))

@@ -61,28 +61,29 @@ def post_group(
 ) -> list[Answer | None]:
     """Post what concurrent requests ask for and store their answers; returns the answer to each.
 
-    None for what has to be done on its own, and is not done here: the account is locked elsewhere
-    or refuses, or the key was used before.
+    None for what has to be done on its own, and is not done here: the key was used before, the
+    account refuses, is locked or was changed meanwhile, or credits run low.
     """
-    snapshots, used = locking.lock_free(
+    snapshots, used = locking.read_snapshots(
         session, [each.command for each in requests], [each.key for each in requests], now
     )
     posted: list[Posted] = []
-    answers: dict[RequestKey, Answer] = {}
-    results: list[Answer | None] = []
+    answers: list[tuple[UUID, RequestKey, Answer] | None] = []
     nothing_known = KnownRecords()
     for order, key, answer in requests:
         snapshot = snapshots.get((order.provider_id, order.organization_id))
-        result = None
+        answered = None
         if snapshot is not None and (key.scope, key.key) not in used:
             outcome = _admit(order, snapshot, nothing_known, now)
             if isinstance(outcome, Posted):
                 used.add((key.scope, key.key))
                 posted.append(outcome)
-                result = answers[key] = answer(outcome)
-        results.append(result)
-    bulk_writes.write(session, posted, now=now, answers=answers)
-    return results
+                answered = (snapshot.id, key, answer(outcome))
+        answers.append(answered)
+    stored = bulk_writes.write_free(
+        session, posted, [each for each in answers if each is not None], now=now
+    )
+    return [each[2] if each is not None and each[0] in stored else None for each in answers]
 
 
 def post_one(session: Session, order: Order, *, now: datetime) -> Posted:

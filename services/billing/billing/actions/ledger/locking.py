@@ -29,22 +29,23 @@ _COLUMNS = ", ".join(
     ["accounts.organization_id", "accounts.provider_id", _THRESHOLD]
     + [f"accounts.{name}" for name in READ]
 )
-_LOCKING = """
-    SELECT {columns}
+_ASKED = """
     FROM unnest(CAST(:organizations AS uuid[]), CAST(:providers AS uuid[]))
         AS asked (organization_id, provider_id)
     JOIN accounts USING (organization_id)
     WHERE asked.provider_id IN (accounts.provider_id, CAST(:any AS uuid))
-    ORDER BY organization_id FOR NO KEY UPDATE OF accounts
 """
+_LOCKING = " ORDER BY organization_id FOR NO KEY UPDATE OF accounts"
 # The columns are named, so that the result is described once and not for every execution.
 _NAMES: tuple[ColumnClause[Any], ...] = tuple(
     column(name) for name in ("organization_id", "provider_id", "low_threshold", *READ)
 )
-_LOCK = text(_LOCKING.replace("{columns}", _COLUMNS)).columns(*_NAMES)
-_LOCK_FREE = text(
-    _LOCKING.replace("{columns}", f"{stored_answers.USED} AS used, {_COLUMNS}") + " SKIP LOCKED"
-).columns(column("used"), *_NAMES)
+_LOCK = text("SELECT " + _COLUMNS + _ASKED + _LOCKING).columns(*_NAMES)
+_VERSIONS = text(
+    f"SELECT {stored_answers.USED} AS used, CAST(accounts.xmin AS text) AS version, "
+    + _COLUMNS
+    + _ASKED
+).columns(column("used"), column("version"), *_NAMES)
 _READ = select(
     _ACCOUNTS.c.organization_id,
     _ACCOUNTS.c.provider_id,
@@ -65,10 +66,10 @@ def lock_snapshots(
     return _by_key(session, orders, snapshots)
 
 
-def lock_free(
+def read_snapshots(
     session: Session, orders: Collection[Order], requests: Collection[RequestKey], now: datetime
 ) -> tuple[dict[Key, Snapshot], set[tuple[str, str]]]:
-    """The same without waiting: an account that is locked elsewhere is left out too.
+    """The same without locking anything on PostgreSQL: the accounts have versions instead.
 
     Also returns which of the requests were answered before, as pairs (scope, key).
     """
@@ -76,8 +77,10 @@ def lock_free(
         used = stored_answers.used(session, requests)
         return lock_snapshots(session, orders, now), used
     parameters = _parameters(_keys(orders)) | stored_answers.keys_parameters(requests)
-    rows = session.connection().execute(_LOCK_FREE, parameters).all()
-    snapshots = _snapshots((columns for _, *columns in rows), now)
+    rows = session.connection().execute(_VERSIONS, parameters).all()
+    snapshots = _snapshots((columns for _, _, *columns in rows), now)
+    for row in rows:
+        snapshots[row.organization_id].version = row.version
     used = {(scope, key) for scope, key in (rows[0].used or () if rows else ())}
     return _by_key(session, orders, snapshots), used
 

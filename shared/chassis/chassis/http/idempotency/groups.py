@@ -22,9 +22,9 @@ def attach(app: Flask, database: Database, act: Act) -> None:
     their answers; its result is None for a request that has to be done on its own."""
 
     def run(requests: Sequence[Request]) -> Sequence[Answer | None]:
-        with database.transaction() as session:
+        failpoints.hit("application.before_commit")
+        with database.one_change() as session:
             answers = act(session, requests)
-            failpoints.hit("application.before_commit")
         failpoints.hit("application.after_commit")
         return answers
 
