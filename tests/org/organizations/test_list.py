@@ -1,6 +1,7 @@
 """The list of organizations."""
 
 import pytest
+from org import schemas
 
 from tests.org.conftest import NOON, World, balance
 
@@ -83,3 +84,17 @@ def test_deleted_customers_are_listed_only_by_their_status(world: World) -> None
     assert [
         row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]
     ] == [customer]
+
+
+def test_a_listed_organization_is_what_its_schema_and_a_single_one_say(world: World) -> None:
+    customer = world.active(name="Zebra", buyer_tags={"CustomerRef": "REF-1"})
+    world.consume(balance(customer, world.provider, usable="-1.00", as_of=NOON, days=0))
+
+    [listed] = world.call("GET", "/organizations").json["data"]
+
+    fields = schemas.ListedOrganization().dump_fields
+    assert set(listed) == set(fields)
+    assert set(listed["summary"]) == set(fields["summary"].schema.dump_fields)
+    assert listed["summary"]["attention"] == ["credits_overdrawn", "credits_run_out"]
+    del listed["summary"]
+    assert listed == world.call("GET", f"/organizations/{customer}").json

@@ -60,6 +60,17 @@ _BILLING: dict[str, Any] = {
 _MANAGEMENT = {"provider": "organization.hand_back", "customer": "organization.hand_over"}
 
 
+def billing_of(organization: Any) -> dict[str, str | None]:
+    """Who is billed, from an organization or a row with its columns; the billing name follows the
+    organization's until it is set by hand."""
+    return {
+        "name": organization.billing_name or organization.name,
+        "email": organization.billing_email,
+        "address": organization.billing_address,
+        "city": organization.billing_city,
+    }
+
+
 class Organization(Base):
     """A provider or one of its customers.
 
@@ -152,13 +163,8 @@ class Organization(Base):
 
     @property
     def billing(self) -> dict[str, str | None]:
-        """Who is billed; the billing name follows the organization's until it is set by hand."""
-        return {
-            "name": self.billing_name or self.name,
-            "email": self.billing_email,
-            "address": self.billing_address,
-            "city": self.billing_city,
-        }
+        """Who is billed."""
+        return billing_of(self)
 
     def patchable(self) -> dict[str, Any]:
         """The patchable fields as they are now; the ETag is computed over them."""

@@ -11,6 +11,7 @@ from org.queries.organizations import (
     organization,
     own,
     provider_of,
+    show_listed,
 )
 from org.queries.receipts import changes_by_support, due_receipts
 from org.queries.reconciliation import (
@@ -65,6 +66,7 @@ __all__ = [
     "provider_settings",
     "revocation_feed",
     "settings_versions",
+    "show_listed",
     "to_check_again",
     "trail",
     "trail_before",

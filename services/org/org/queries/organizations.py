@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, desc, or_, select
 from sqlalchemy.orm import Session
 
 from org import values
-from org.models import Organization
+from org.models import FIELDS, Organization
+from org.models.organizations import billing_of
 
 ATTENTION: dict[str, ColumnElement[bool]] = {
     "credits_overdrawn": Organization.usable_units < 0,
@@ -22,6 +23,9 @@ SORTS: dict[str, Any] = {
     "usable_credits": Organization.usable_units,
     "days_to_empty": Organization.days_to_empty,
 }
+_OWNER = ("member_id", "given_name", "family_name", "email", "verified")
+_SINGLE = [name for name in FIELDS if name not in ("billing", "owner")]
+_LISTED = [column for column in Organization.__table__.c if column.name != "search"]
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
@@ -70,7 +74,7 @@ def _not_found() -> NotFound:
 def customers(
     provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None
 ) -> Select[Any]:
-    """The provider's customers: rows of (Organization, then one flag per ATTENTION code).
+    """The provider's customers: rows for ``show_listed``.
 
     Deleted customers are included only if ``filters`` asks for that status."""
     query: Select[Any] = _with_attention().where(
@@ -100,5 +104,27 @@ def _condition(name: str, wanted: Any) -> ColumnElement[bool]:
     return or_(*ATTENTION.values()) if wanted == "any" else ATTENTION[wanted]
 
 
+def show_listed(row: Any) -> dict[str, Any]:
+    """An organization with its summary, as the API lists it."""
+    shown = {name: getattr(row, name) for name in _SINGLE}
+    shown["billing"] = billing_of(row)
+    shown["owner"] = {name: row.owner[name] for name in _OWNER if name in row.owner}
+    shown["summary"] = {
+        "usable_credits": row.usable_credits,
+        "balance": row.balance,
+        "credit_limit": row.limit_now,
+        "amount_due": row.amount_due,
+        "days_to_empty": None if row.days_to_empty == values.NEVER_EMPTY else row.days_to_empty,
+        "subscriptions_active": 0,
+        "subscriptions_expiring": 0,
+        "members": row.members,
+        "admins": row.admins,
+        "attention": [code for code in ATTENTION if getattr(row, code)],
+        "as_of": row.as_of,
+    }
+    return shown
+
+
 def _with_attention() -> Any:
-    return select(Organization, *(flag.label(code) for code, flag in ATTENTION.items()))
+    """Columns instead of organizations: a list has many, and changes none."""
+    return select(*_LISTED, *(flag.label(code) for code, flag in ATTENTION.items()))

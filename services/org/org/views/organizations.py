@@ -40,7 +40,7 @@ def create_organization(body: dict[str, Any]) -> Response:
 @requires("organization.list")
 @blueprint.arguments(schemas.ListQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.ListedOrganization))
-def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
+def list_organizations(query: dict[str, Any]) -> Response:
     """List all customers (provider's staff) or the caller's own organization."""
     caller = current_caller()
     limit, cursor, sort = query.pop("limit"), query.pop("cursor", None), query.pop("sort")
@@ -51,7 +51,10 @@ def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
     else:
         rows = queries.own(caller.organization_id)
     with context.database().reading() as session:
-        return paging.page(session, rows, limit=limit, cursor=cursor, order=order, row=_listed)
+        page = paging.page(
+            session, rows, limit=limit, cursor=cursor, order=order, row=queries.show_listed
+        )
+    return json_response(page)
 
 
 @blueprint.route("/organizations/<organization_id>", methods=["GET"])
@@ -138,10 +141,3 @@ def _when_status(response: Response, is_final: Callable[[str], bool]) -> Respons
 def _with_etag(organization: Any) -> Response:
     response = json_response(_ORGANIZATION.dump(organization), 200)
     return etag.tag(response, organization.patchable())
-
-
-def _listed(row: Any) -> Any:
-    organization = row[0]
-    organization.attention = [code for code in queries.ATTENTION if getattr(row, code)]
-    organization.summary = organization
-    return organization
