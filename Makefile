@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-rest bench-messages bench-reconciliation assets screenshots docs migration processes sbom advisories clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-peers bench-revocation bench-console bench-fairness bench-rest bench-messages bench-reconciliation assets screenshots docs migration processes sbom advisories clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ check: .venv/.tested ## style, types and imports only
 
 bench-ledger: .venv/.tested ## how fast the ledger is, next to pgbench on the same PostgreSQL; needs wrk (ROWS= for a part)
 	@exec $(PY) -m tests.bench.ledger $(ROWS)
+
+bench-peers: .venv/.tested ## how fast the ledger's HTTP requests are, next to django-hordak on the same PostgreSQL; needs wrk (ROWS= for a part, DURATION= in seconds)
+	@exec $(PY) -m tests.bench.peers $(ROWS)
 
 bench-revocation: .venv/.tested ## how soon the gateway refuses revoked access, with the broker and without
 	@exec $(PY) -m tests.bench.revocation

@@ -8,11 +8,10 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from billing.app import SERVICE
 from billing.models import Account, Entry, Provider
@@ -23,7 +22,6 @@ from chassis.runtime import clock, ids
 from devtools.demo.api import Api
 from devtools.processes import ADMIN, System
 from devtools.servers import Postgres, RabbitMQ, installation
-from devtools.servers import postgres as server
 from sqlalchemy import func, insert, select, text
 
 WALLETS = 10_000
@@ -68,7 +66,7 @@ class Environment:
 
     def __init__(self, postgres: Postgres, system: System, folder: Path) -> None:
         self.postgres, self.system, self.folder = postgres, system, folder
-        self.provider_id = _claims(self.token())["org"]
+        self.provider_id = provider_of(self.token())
         self.url = system.database_url("billing")
         self.database = Database(self.url, pool_size=2)
         self.wallets = [ids.new("org") for _ in range(WALLETS)]
@@ -88,8 +86,7 @@ class Environment:
 
     def token(self) -> str:
         """An access token of the first administrator, valid for five minutes."""
-        response = Api(self.system.url_of("membership")).sign_in(ADMIN, self.system.password)
-        return str(response.body["access_token"])
+        return sign_in(self.system)
 
     def pgbench(self, *arguments: str) -> str:
         """Run pgbench as the superuser; returns its output."""
@@ -184,23 +181,37 @@ def open_accounts(
 @contextmanager
 def prepared() -> Iterator[Environment]:
     """An environment with everything started; removed afterwards."""
-    server.SETTINGS.update(MEMORY)
+    with started(ROLES) as parts:
+        yield Environment(*parts)
+
+
+@contextmanager
+def started(roles: Iterable[str]) -> Iterator[tuple[Postgres, System, Path]]:
+    """PostgreSQL, these roles on it, with two processes each for the web, and the folder of their
+    logs; removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="clientele-bench-"))
     try:
-        with Postgres() as postgres, RabbitMQ() as rabbitmq:
+        with Postgres(MEMORY) as postgres, RabbitMQ() as rabbitmq:
             settings = {"WEB_WORKERS": "2", "LOG_LEVEL": "INFO"}
             system = System(postgres, rabbitmq, folder, settings=settings)
             try:
                 system.prepare()
-                system.start(ROLES)
-                yield Environment(postgres, system, folder)
+                system.start(roles)
+                yield postgres, system, folder
             finally:
                 system.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _claims(token: str) -> dict[str, Any]:
+def sign_in(system: System) -> str:
+    """An access token of the first administrator, valid for five minutes."""
+    response = Api(system.url_of("membership")).sign_in(ADMIN, system.password)
+    return str(response.body["access_token"])
+
+
+def provider_of(token: str) -> str:
+    """The id of the provider for which the token was issued."""
     body = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return claims
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return str(claims["org"])

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from billing import actions
 from billing.actions.usage.records import UsageRecord
@@ -20,7 +20,7 @@ from chassis.runtime import clock
 
 SECONDS = 4.0
 PROCESSES = 2
-_WEB = Path(__file__).with_name("web.lua")
+WEB = Path(__file__).with_name("web.lua")
 
 
 def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> Callable[[], int]:
@@ -127,28 +127,32 @@ def _run(
     done.put(count / (time.monotonic() - began))
 
 
+class Answered(NamedTuple):
+    """The requests that got a response, and how many of them per second."""
+
+    requests: int
+    per_second: float
+
+
 def request(address: str, token: str, wallets: Path, items: int, clients: int) -> float:
     """Records per second that a web client posts: single charges (``items`` 0), or batches of
     usage."""
+    arguments = [token, str(wallets), str(items), secrets.token_hex(4)]
+    return wrk(WEB, address, clients, arguments).per_second * max(items, 1)
+
+
+def wrk(
+    script: Path, address: str, clients: int, arguments: list[str], seconds: float = SECONDS
+) -> Answered:
+    """Send the requests that the script makes from its arguments, all of which must succeed."""
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not installed (apt-get install wrk)")
-    command = [
-        program,
-        "-t2",
-        f"-c{clients}",
-        f"-d{SECONDS:.0f}s",
-        "-s",
-        str(_WEB),
-        address,
-        "--",
-        token,
-        str(wallets),
-        str(items),
-        secrets.token_hex(4),
-    ]
+    options = ["-t2", f"-c{clients}", f"-d{seconds:.0f}s", "--timeout", "10s", "-s", str(script)]
+    command = [program, *options, address, "--", *arguments]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    match = re.search(r"Requests/sec:\s+([0-9.]+)", output)
-    if match is None or "Non-2xx" in output or "Socket errors" in output:
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", output)
+    total = re.search(r"(\d+) requests in", output)
+    if rate is None or total is None or "Non-2xx" in output or "Socket errors" in output:
         raise RuntimeError(output)
-    return float(match[1]) * max(items, 1)
+    return Answered(int(total[1]), float(rate[1]))

@@ -56,7 +56,7 @@ class Environment:
         }
         self.provider_id = ids.new("org")
         self.organizations = [ids.new("org") for _ in range(ORGANIZATIONS)]
-        _add_organizations(self.databases["org"], self.provider_id, self.organizations)
+        add_organizations(self.databases["org"], self.provider_id, self.organizations)
         open_accounts(
             self.databases["billing"],
             self.provider_id,
@@ -105,7 +105,7 @@ class Environment:
             )
 
 
-def _add_organizations(database: Database, provider_id: str, organizations: list[str]) -> None:
+def add_organizations(database: Database, provider_id: str, organizations: list[str]) -> None:
     """Add active customers to org."""
     now = clock.now()
     with database.transaction() as session:

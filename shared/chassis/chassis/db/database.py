@@ -84,7 +84,7 @@ class Database:
     @contextmanager
     def one_change(self) -> Iterator[Session]:
         """A session for queries and then a single statement that changes something and nothing
-        that is collected. On PostgreSQL that statement is a transaction by itself, and what the
+        that is collected. On PostgreSQL that statement is a transaction of its own, and what the
         queries read is not locked."""
         if self.is_sqlite:
             with self.transaction() as session:

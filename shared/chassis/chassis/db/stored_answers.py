@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chassis.db.idempotency_keys import Answer, IdempotencyKey, RequestKey
 
 # An array of pairs (scope, key). Its parameters are made by ``keys_parameters``. Each key is looked
-# up by itself, so that no plan ever reads the whole index.
+# up on its own, so that no plan ever reads the whole index.
 USED = """(
     SELECT json_agg(json_build_array(asked.scope, asked.key))
     FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS asked (scope, key),
