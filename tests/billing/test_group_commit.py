@@ -102,15 +102,15 @@ def test_an_account_that_was_changed_meanwhile_is_left_to_its_request(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed, other = world.open(limit="10"), world.open(limit="10")
-    write_free = bulk_writes.write_free
+    write_unchanged = bulk_writes.write_unchanged
 
     def write_late(*arguments: Any, **options: Any) -> Any:
         world.charge(changed, "9")
-        return write_free(*arguments, **options)
+        return write_unchanged(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(world.client.application.extensions["group_commit"], "_run", None)
-        patch.setattr(bulk_writes, "write_free", write_late)
+        patch.setattr(bulk_writes, "write_unchanged", write_late)
         requests = [request(changed, 2 * UNIT), request(other, 2 * UNIT)]
         assert post(world, requests) == [None, str(2 * UNIT)]
     assert (charged(world, changed), charged(world, other)) == ([9 * UNIT], [2 * UNIT])

@@ -1,6 +1,6 @@
 """What may be posted to an account: the one place that knows what may be spent.
 
-Nothing here reads or writes anything: a command and a snapshot of the locked account go in, and
+Nothing here reads or writes anything: a command and a snapshot of the account go in, and
 what is to be posted comes out, or why it is refused.
 """
 

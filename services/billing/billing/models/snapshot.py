@@ -29,14 +29,14 @@ READ = (
 
 @dataclass(kw_only=True, slots=True)
 class Snapshot(Figures):
-    """An account that is locked, with what has been posted to it since, in millionths.
+    """An account as it was read, with what has been posted to it since, in millionths.
 
     ``low_threshold``: the usable credits at which its provider's customers get an alert.
-    ``top_up_trigger``: those at which an automatic top-up is due, or None. ``usable_before``: what
-    they were when the account was read. ``seq``: the last row of its journal. ``on_wallet``: the
-    total effect of its entries on the provider's balance. ``spent``: charged since it was read.
-    ``reservations``: those that the commands name, by id. ``version``: of the row, if it is not
-    locked.
+    ``top_up_trigger``: those at which an automatic top-up is due, or None. ``usable_before``: the
+    most that they were since the account was read. ``seq``: the last row of its journal.
+    ``on_wallet``: the total effect of its entries on the provider's balance. ``spent``: charged
+    since it was read. ``reservations``: those that the commands name, by id. ``version``: of the
+    row, if it is not locked.
     """
 
     id: UUID

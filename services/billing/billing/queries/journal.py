@@ -190,7 +190,6 @@ def _show(row: Any, currency: str, costs: dict[str, int] | None) -> dict[str, An
         "reason": row.reason,
         "external_invoice": row.external_invoice,
         "actor": _actor(row),
-        "occurred_at": row.occurred_at,
     }
     if row.external_invoice is not None:
         shown["external_amount"] = format_money(row.amount, currency)
@@ -205,6 +204,7 @@ def _show(row: Any, currency: str, costs: dict[str, int] | None) -> dict[str, An
         shown["payment_id"] = row.payment_id
     if costs is not None:
         shown["cost"] = format_money(costs.get(row.transaction_id, 0), currency)
+    shown["occurred_at"] = row.occurred_at
     return shown
 
 

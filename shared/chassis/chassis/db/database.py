@@ -32,11 +32,11 @@ class Database:
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if self.is_sqlite else nullcontext()
         )
-        self._reader = self._one_query = self.engine.execution_options(
+        self._reader = self._autocommit = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
         if not self.is_sqlite:
-            self._one_query = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -90,7 +90,7 @@ class Database:
             with self.transaction() as session:
                 yield session
             return
-        with Session(self._one_query, expire_on_commit=False, autoflush=False) as session:
+        with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
             yield session
             session.commit()
         self._changed()
@@ -102,7 +102,7 @@ class Database:
     @contextmanager
     def one_query(self) -> Iterator[Session]:
         """A session for a single query, which on PostgreSQL needs no transaction around it."""
-        with Session(self._one_query, expire_on_commit=False, autoflush=False) as session:
+        with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     def check(self) -> None:

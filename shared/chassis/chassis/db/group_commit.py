@@ -22,6 +22,7 @@ class _Member(Generic[T, R]):
     woken: threading.Event = field(default_factory=threading.Event)
     is_done: bool = False
     result: R | None = None
+    problem: Exception | None = None
 
 
 class GroupCommit(Generic[T, R]):
@@ -32,8 +33,13 @@ class GroupCommit(Generic[T, R]):
     grow with the load. Each thread runs at most one group: its own.
     """
 
-    def __init__(self, run: Callable[[Sequence[T]], Sequence[R | None]]) -> None:
-        self._run = run
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Sequence[R | None]],
+        is_everybodys: Callable[[Exception], bool] = lambda problem: False,
+    ) -> None:
+        """``is_everybodys``: whether an error would also be that of each member on its own."""
+        self._run, self._is_everybodys = run, is_everybodys
         self._lock = threading.Lock()
         self._waiting: deque[_Member[T, R]] = deque()
         self._is_running = False
@@ -45,7 +51,8 @@ class GroupCommit(Generic[T, R]):
 
     def submit(self, item: T) -> R | None:
         """The result of this item; None if its group failed, or has none for it. Nothing of a group
-        that failed is stored, unless it is unknown whether its commit succeeded."""
+        that failed is stored, unless it is unknown whether its commit succeeded. Raises an error
+        that is everybody's."""
         member: _Member[T, R] = _Member(item)
         with self._lock:
             self._waiting.append(member)
@@ -54,6 +61,8 @@ class GroupCommit(Generic[T, R]):
             member.woken.wait()
         if not member.is_done:
             self._lead()
+        if member.problem is not None:
+            raise member.problem
         return member.result
 
     def _lead(self) -> None:
@@ -64,8 +73,12 @@ class GroupCommit(Generic[T, R]):
             results = self._run([member.item for member in group])
             for member, result in zip(group, results, strict=True):
                 member.result = result
-        except Exception:
-            _LOG.warning("group.failed", size=len(group), exc_info=True)
+        except Exception as problem:
+            if self._is_everybodys(problem):
+                for member in group:
+                    member.problem = problem
+            else:
+                _LOG.warning("group.failed", size=len(group), exc_info=True)
         finally:
             self._finish(group)
 

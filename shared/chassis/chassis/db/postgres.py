@@ -8,7 +8,7 @@ from psycopg import errors
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 
-from chassis.db import health
+from chassis.db import health, retries
 
 # Of a database URL: whether statements that run often are prepared in the server. PgBouncer in
 # transaction mode, where every transaction may have another connection, needs ``off``.
@@ -20,7 +20,8 @@ _NETWORK = {
     "keepalives_count": 3,
     "tcp_user_timeout": 5000,
 }
-# Seconds after its last use in which a pooled connection is not checked before it is used again.
+# Seconds after its last use in which a pooled connection is not checked before it is used again by
+# what is repeated if it has ended.
 TRUSTED_FOR = 1.0
 # Where PostgreSQL reports that a commit no longer waits for a standby. Its text may be translated.
 _WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
@@ -85,7 +86,10 @@ def _note_use(_connection: Any, record: Any) -> None:
 
 def _check_unless_just_used(connection: Any, record: Any, _proxy: Any) -> None:
     """Have the pool replace its connections if this one has ended."""
-    if time.monotonic() < record.info.get("used_at", float("inf")) + TRUSTED_FOR:
+    used_at = record.info.get("used_at")
+    if used_at is None:  # it is new
+        return
+    if retries.are_lost_connections_fine() and time.monotonic() < used_at + TRUSTED_FOR:
         return
     try:
         connection.autocommit = True  # otherwise it takes a transaction

@@ -1,35 +1,59 @@
 """Running a transaction again after it lost a race in the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from chassis.db.health import sqlstate
+from chassis.db.health import IN_DOUBT, sqlstate
 
 T = TypeVar("T")
 ATTEMPTS = 5
 # Serialization failure, deadlock, and a unique key that another transaction inserted first.
 _LOST_RACE = ("40001", "40P01", "23505")
+_IS_REPEATED: ContextVar[bool] = ContextVar("is_repeated", default=False)
+
+
+@contextmanager
+def may_use_lost_connections() -> Iterator[None]:
+    """Connections that were used a moment ago are not checked in this block: what loses its
+    connection here is done again."""
+    token = _IS_REPEATED.set(True)
+    try:
+        yield
+    finally:
+        _IS_REPEATED.reset(token)
+
+
+def are_lost_connections_fine() -> bool:
+    """Whether this is such a block."""
+    return _IS_REPEATED.get()
 
 
 def retry_lost_races(transact: Callable[[], T], *, is_repeatable: bool = False) -> T:
-    """What ``transact`` returns; it runs again, up to five times in all, when it loses a race, or
-    its connection before the commit. No pause in between: the winner has committed by then.
+    """What ``transact`` returns; it runs again, up to five times in all, when it loses a race, and
+    once when it loses its connection before the commit. No pause in between: the winner has
+    committed by then.
 
     ``is_repeatable``: it may run again even if it is unknown whether its commit succeeded.
     """
+    has_lost_connection = False
     for _ in range(ATTEMPTS - 1):
         try:
-            return transact()
+            with may_use_lost_connections():
+                return transact()
         except DBAPIError as problem:
-            if not (
-                sqlstate(problem) in _LOST_RACE or _has_lost_connection(problem, is_repeatable)
+            if sqlstate(problem) in _LOST_RACE:
+                continue
+            is_commit = problem.statement is None
+            if (
+                has_lost_connection
+                or not problem.connection_invalidated
+                or sqlstate(problem) == IN_DOUBT
+                or (is_commit and not is_repeatable)
             ):
                 raise
+            has_lost_connection = True
     return transact()
-
-
-def _has_lost_connection(problem: DBAPIError, is_repeatable: bool) -> bool:
-    is_commit = problem.statement is None
-    return problem.connection_invalidated and (is_repeatable or not is_commit)

@@ -114,4 +114,12 @@ def copy_rows(session: Session, table: Table, names: Sequence[str], rows: Sequen
                 copy.write_row(row)
     except base as problem:
         # As SQLAlchemy raises it, so that a lost race is repeated.
-        raise DBAPIError.instance(statement, None, problem, base, hide_parameters=True) from problem
+        has_ended = connection.dialect.is_disconnect(problem, driver.driver_connection, None)
+        raise DBAPIError.instance(
+            statement,
+            None,
+            problem,
+            base,
+            hide_parameters=True,
+            connection_invalidated=has_ended,
+        ) from problem

@@ -50,7 +50,7 @@ class _Batch(NamedTuple):
 
     rows: list[Row]
     changed: list[Snapshot]
-    helds: list[Held]
+    reservations: list[Held]
     answers: Answers
     now: datetime
 
@@ -77,7 +77,7 @@ def write(
     alerts.check_snapshots(session, batch.changed, now)
 
 
-def write_free(
+def write_unchanged(
     session: Session, posted: Sequence[Posted], answers: Answers, *, now: datetime
 ) -> set[UUID]:
     """Write what was posted to accounts that are neither locked nor changed since they were read,
@@ -120,14 +120,13 @@ def _write_postgresql(session: Session, batch: _Batch, *, versions: bool = False
         "day": queries.utc_day(batch.now),
         "max_stored": MAX_STORED,
     }
-    if batch.helds:
-        reservations = [
-            {**held._asdict(), "id": ids.to_uuid("res", held.id)} for held in batch.helds
-        ]
-        values["reservations"] = _json(reservations)
+    if batch.reservations:
+        values["reservations"] = _json(
+            [{**held._asdict(), "id": ids.to_uuid("res", held.id)} for held in batch.reservations]
+        )
     if batch.answers:
         values["answers"] = stored_answers.answers_parameter(batch.answers, batch.now)
-    statement = _statement(bool(batch.helds), bool(batch.answers), versions)
+    statement = _statement(bool(batch.reservations), bool(batch.answers), versions)
     return session.connection().execute(statement, values)
 
 
@@ -140,8 +139,8 @@ def _write_sqlite(session: Session, batch: _Batch) -> None:
     if spent:
         columns = ("organization_id", "day", "amount")
         insert_rows(session, _SPENDINGS, columns, spent, conflict=_add_to_spending)
-    if batch.helds:
-        insert_rows(session, _RESERVATIONS, Held._fields, batch.helds, conflict=_settle)
+    if batch.reservations:
+        insert_rows(session, _RESERVATIONS, Held._fields, batch.reservations, conflict=_settle)
     unpublished = [(each.id,) for each in batch.changed]
     insert_rows(
         session, _UNPUBLISHED, ("organization_id",), unpublished, conflict=on_conflict_do_nothing
@@ -180,16 +179,16 @@ _LOCKED = """
     changed AS (
         SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}) AS changed (organization_id, {changed})
     )"""
-_FREE = """
+_UNCHANGED = """
     given AS (
         SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}, CAST(:version AS text[]))
             AS given (organization_id, {changed}, version)
-    ), free AS (
+    ), unchanged AS (
         SELECT organization_id FROM accounts JOIN given USING (organization_id)
         WHERE CAST(accounts.xmin AS text) = given.version
         FOR NO KEY UPDATE OF accounts SKIP LOCKED
     ), changed AS (
-        SELECT given.* FROM given JOIN free USING (organization_id)
+        SELECT given.* FROM given JOIN unchanged USING (organization_id)
     )"""
 _POSTING = """, stored AS (
         UPDATE accounts SET {changes}
@@ -227,7 +226,7 @@ _PARTS = {
 
 @cache
 def _statement(reservations: bool, answers: bool, versions: bool) -> TextualSelect:
-    template = "WITH" + (_FREE if versions else _LOCKED) + _POSTING
+    template = "WITH" + (_UNCHANGED if versions else _LOCKED) + _POSTING
     if reservations:
         template += _RESERVED
     if answers:

@@ -1,7 +1,7 @@
 """The posting engine: lock the accounts, decide, write.
 
 A single request is a batch of one. However many orders there are, the accounts are locked with one
-statement and everything is written with one more.
+statement, and what was posted is written with one more.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from chassis.db.idempotency_keys import Answer, RequestKey
 from chassis.db.stored_answers import Request
+from chassis.runtime import failpoints
 from sqlalchemy.orm import Session
 
 from billing.actions.ledger import bulk_writes, locking
@@ -80,7 +81,8 @@ def post_group(
                 posted.append(outcome)
                 answered = (snapshot.id, key, answer(outcome))
         answers.append(answered)
-    stored = bulk_writes.write_free(
+    failpoints.hit("application.before_commit")
+    stored = bulk_writes.write_unchanged(
         session, posted, [each for each in answers if each is not None], now=now
     )
     return [each[2] if each is not None and each[0] in stored else None for each in answers]

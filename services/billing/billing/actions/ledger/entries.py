@@ -46,6 +46,7 @@ def enter(snapshot: Snapshot, posting: Posting, *, by: Actor, now: datetime) -> 
         some = (0, ()) if part else (moved, only_first)
         rows.append(_row(snapshot, posting, key, transfer, buckets, now, *some))
     snapshot.seq += len(rows)
+    snapshot.usable_before = max(snapshot.usable_before, snapshot.usable)
     if posting.kind in SPENDING_KINDS:
         snapshot.spent -= moved
     if held is not None:

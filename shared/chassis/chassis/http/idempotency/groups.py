@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Flask, Response, current_app
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from chassis.db import health
 from chassis.db.database import Database
 from chassis.db.group_commit import GroupCommit
 from chassis.db.idempotency_keys import Answer, RequestKey
+from chassis.db.retries import may_use_lost_connections
 from chassis.db.stored_answers import Request
 from chassis.http.idempotency import keys
 from chassis.http.responses import json_response
@@ -22,13 +25,22 @@ def attach(app: Flask, database: Database, act: Act) -> None:
     their answers; its result is None for a request that has to be done on its own."""
 
     def run(requests: Sequence[Request]) -> Sequence[Answer | None]:
-        failpoints.hit("application.before_commit")
-        with database.one_change() as session:
+        with may_use_lost_connections(), database.one_change() as session:
             answers = act(session, requests)
         failpoints.hit("application.after_commit")
         return answers
 
-    app.extensions["group_commit"] = GroupCommit(run)
+    app.extensions["group_commit"] = GroupCommit(run, _is_everybodys)
+
+
+def _is_everybodys(problem: Exception) -> bool:
+    """Whether a request on its own would only wait as long again: for a time limit, a connection,
+    or a standby."""
+    return (
+        isinstance(problem, PoolTimeout)
+        or health.is_time_limit(problem)
+        or health.sqlstate(problem) == health.IN_DOUBT
+    )
 
 
 def change_in_group(
