@@ -9,8 +9,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 LOCK_TIMEOUT = "55P03"
 READ_ONLY = "25006"
-# The transaction is stored, but a standby may not have it: it may be lost in a failover.
-IN_DOUBT = "08007"
 _TIME_LIMITS = (LOCK_TIMEOUT, "57014")
 # Time limits, deadlocks, serialization failures.
 _CONTENTION = (*_TIME_LIMITS, "40P01", "40001")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from chassis.db.health import IN_DOUBT, sqlstate
+from chassis.db.health import sqlstate
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -32,13 +32,10 @@ def are_lost_connections_fine() -> bool:
     return _IS_REPEATED.get()
 
 
-def retry_lost_races(transact: Callable[[], T], *, is_repeatable: bool = False) -> T:
+def retry_lost_races(transact: Callable[[], T]) -> T:
     """What ``transact`` returns; it runs again, up to five times in all, when it loses a race, and
     once when it loses its connection before the commit. No pause in between: the winner has
-    committed by then.
-
-    ``is_repeatable``: it may run again even if it is unknown whether its commit succeeded.
-    """
+    committed by then."""
     has_lost_connection = False
     for _ in range(ATTEMPTS - 1):
         try:
@@ -48,12 +45,7 @@ def retry_lost_races(transact: Callable[[], T], *, is_repeatable: bool = False) 
             if sqlstate(problem) in _LOST_RACE:
                 continue
             is_commit = problem.statement is None
-            if (
-                has_lost_connection
-                or not problem.connection_invalidated
-                or sqlstate(problem) == IN_DOUBT
-                or (is_commit and not is_repeatable)
-            ):
+            if is_commit or has_lost_connection or not problem.connection_invalidated:
                 raise
             has_lost_connection = True
     return transact()

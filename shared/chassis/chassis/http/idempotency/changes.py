@@ -36,9 +36,7 @@ def change(
     KeyRequired, BadKey, KeyReused, KeyInProgress."""
     key = None if secret else keys.key_of_request(required=keys.is_required())
     try:
-        return retry_lost_races(
-            lambda: _change_once(schema, act, status, key), is_repeatable=key is not None
-        )
+        return retry_lost_races(lambda: _change_once(schema, act, status, key))
     except DBAPIError as problem:
         if sqlstate(problem) == LOCK_TIMEOUT and key is not None:
             raise KeyInProgress(retry_after=1) from problem

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Flask, Response, current_app
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -35,12 +36,13 @@ def attach(app: Flask, database: Database, act: Act) -> None:
 
 def _is_everybodys(problem: Exception) -> bool:
     """Whether a request on its own would only wait as long again: for a time limit, a connection,
-    or a standby."""
-    return (
-        isinstance(problem, PoolTimeout)
-        or health.is_time_limit(problem)
-        or health.sqlstate(problem) == health.IN_DOUBT
-    )
+    or the standby that has not confirmed what may be stored."""
+    if isinstance(problem, PoolTimeout) or health.is_time_limit(problem):
+        return True
+    if not isinstance(problem, DBAPIError) or not problem.connection_invalidated:
+        return False
+    is_reading = (problem.statement or "").lstrip().startswith("SELECT")
+    return not is_reading
 
 
 def change_in_group(
