@@ -125,8 +125,8 @@ TABLE = (
     Mutation(
         "postings write another balance",
         "billing/actions/ledger/entries.py",
-        "        snapshot.balance,\n        *buckets,",
-        "        snapshot.usable,\n        *buckets,",
+        "held, balance = posting.held, snapshot.balance",
+        "held, balance = posting.held, snapshot.usable",
         usage("test_every_posting_path_writes_the_same_rows"),
     ),
     Mutation(

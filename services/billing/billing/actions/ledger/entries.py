@@ -1,8 +1,8 @@
 """The journal rows of a posting."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 from chassis.auth.actor import Actor
 from chassis.runtime import ids
@@ -10,7 +10,9 @@ from chassis.runtime import ids
 from billing.models.decisions import Posting
 from billing.models.journal import Row
 from billing.models.snapshot import Snapshot
-from billing.values import SPENDING_KINDS, Transfer
+from billing.values import SPENDING_KINDS
+
+Buckets = tuple[int, int, int, int, int]
 
 
 class Posted(NamedTuple):
@@ -26,67 +28,65 @@ def enter(snapshot: Snapshot, posting: Posting, *, by: Actor, now: datetime) -> 
 
     ``moved``, the description and who it was are on the first row only.
     """
-    transaction_id, net = ids.new_uuid(), snapshot.net
-    steps = []
+    net, after = snapshot.net, []
     for transfer in posting.transfers:
         snapshot.post(transfer)
-        steps.append((transfer, _buckets(snapshot)))
-    moved, held = snapshot.net - net, posting.held
-    reservation_id = None if held is None else ids.to_uuid("res", held.id)
-    only_first = (
-        posting.source,
-        posting.description,
-        by.kind,
-        by.id,
-        reservation_id,
-    )
-    rows = []
-    for part, (transfer, buckets) in enumerate(steps):
-        key = (snapshot.seq + part + 1, transaction_id, part)
-        some = (0, ()) if part else (moved, only_first)
-        rows.append(_row(snapshot, posting, key, transfer, buckets, now, *some))
+        after.append(
+            (
+                snapshot.prepaid,
+                snapshot.surplus,
+                snapshot.unbilled,
+                snapshot.invoiced,
+                snapshot.held,
+            )
+        )
+    moved = snapshot.net - net
+    rows = _rows(snapshot, posting, after, moved, by, now)
     snapshot.seq += len(rows)
     snapshot.usable_before = max(snapshot.usable_before, snapshot.usable)
     if posting.kind in SPENDING_KINDS:
         snapshot.spent -= moved
-    if held is not None:
-        snapshot.reservations[held.id] = held
+    if posting.held is not None:
+        snapshot.reservations[posting.held.id] = posting.held
     return Posted(snapshot, posting, rows)
 
 
-def _buckets(snapshot: Snapshot) -> tuple[int, int, int, int, int]:
-    return (
-        snapshot.prepaid,
-        snapshot.surplus,
-        snapshot.unbilled,
-        snapshot.invoiced,
-        snapshot.held,
-    )
-
-
-def _row(
+def _rows(
     snapshot: Snapshot,
     posting: Posting,
-    key: tuple[int, UUID, int],
-    transfer: Transfer,
-    buckets: tuple[int, int, int, int, int],
-    now: datetime,
+    after: Sequence[Buckets],
     moved: int,
-    only_first: tuple[Any, ...],
-) -> Row:
-    return Row(
-        snapshot.id,
-        *key,
-        snapshot.provider_id,
-        snapshot.currency,
-        posting.kind,
-        int(transfer.debit),
-        int(transfer.credit),
-        transfer.amount,
-        moved,
-        snapshot.balance,
-        *buckets,
-        posting.occurred_at or now,
-        now,
-        *only_first,
-    )
+    by: Actor,
+    now: datetime,
+) -> list[Row]:
+    """``after``: the buckets after each transfer."""
+    held, balance = posting.held, snapshot.balance
+    transaction_id, occurred_at = ids.new_uuid(), posting.occurred_at or now
+    rows = []
+    for part, (transfer, buckets) in enumerate(zip(posting.transfers, after, strict=True)):
+        is_first = part == 0
+        rows.append(
+            Row(
+                snapshot.id,
+                snapshot.seq + part + 1,
+                transaction_id,
+                part,
+                snapshot.provider_id,
+                snapshot.currency,
+                posting.kind,
+                int(transfer.debit),
+                int(transfer.credit),
+                transfer.amount,
+                moved if is_first else 0,
+                balance,
+                *buckets,
+                occurred_at,
+                now,
+                posting.source if is_first else None,
+                posting.description if is_first else None,
+                by.kind if is_first else None,
+                by.id if is_first else None,
+                ids.to_uuid("res", held.id) if held is not None and is_first else None,
+            )
+        )
+    return rows
