@@ -264,6 +264,17 @@ def test_the_customer_is_asked_once_a_day_for_money_that_cannot_be_drawn(world, 
     assert published(world, org, "auto_top_up_failed") == []
 
 
+def test_a_request_below_the_threshold_orders_a_top_up_again(world):
+    org = prepare(world, "bank_transfer")
+    world.charge(org, "81")
+    run(world)
+    assert order(world, org) is None  # the customer was asked
+
+    world.charge(org, "1")
+
+    assert order(world, org) is not None
+
+
 def test_a_missing_card_is_a_failure(world, cards):
     org = world.open()
     world.top_up(org, "100")

@@ -46,12 +46,11 @@ def check_thresholds(session: Session, account: Account, before: int, now: datet
 
 
 def calls_for_note(snapshot: Snapshot) -> bool:
-    """Whether ``check_snapshots`` would note something new: below the trigger of its automatic
-    top-ups an account has an order."""
-    before, usable, trigger = snapshot.usable_before, snapshot.usable, snapshot.top_up_trigger
-    if is_crossing(before, usable, snapshot.low_threshold):
+    """Whether ``check_snapshots`` would note something about it."""
+    usable = snapshot.usable
+    if is_crossing(snapshot.usable_before, usable, snapshot.low_threshold):
         return True
-    return trigger is not None and is_crossing(before, usable, trigger)
+    return needs_top_up(snapshot.status, usable, snapshot.top_up_trigger)
 
 
 def check_snapshots(session: Session, changed: Sequence[Snapshot], now: datetime) -> None:
