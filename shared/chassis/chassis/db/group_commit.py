@@ -36,10 +36,10 @@ class GroupCommit(Generic[T, R]):
     def __init__(
         self,
         run: Callable[[Sequence[T]], Sequence[R | None]],
-        is_everybodys: Callable[[Exception], bool] = lambda problem: False,
+        concerns_all: Callable[[Exception], bool] = lambda problem: False,
     ) -> None:
-        """``is_everybodys``: whether an error would also be that of each member on its own."""
-        self._run, self._is_everybodys = run, is_everybodys
+        """``concerns_all``: whether each member would meet the error on its own, too."""
+        self._run, self._concerns_all = run, concerns_all
         self._lock = threading.Lock()
         self._waiting: deque[_Member[T, R]] = deque()
         self._is_running = False
@@ -52,7 +52,7 @@ class GroupCommit(Generic[T, R]):
     def submit(self, item: T) -> R | None:
         """The result of this item; None if its group failed, or has none for it. Nothing of a group
         that failed is stored, unless it is unknown whether its commit succeeded. Raises an error
-        that is everybody's."""
+        that concerns all."""
         member: _Member[T, R] = _Member(item)
         with self._lock:
             self._waiting.append(member)
@@ -74,7 +74,7 @@ class GroupCommit(Generic[T, R]):
             for member, result in zip(group, results, strict=True):
                 member.result = result
         except Exception as problem:
-            if self._is_everybodys(problem):
+            if self._concerns_all(problem):
                 for member in group:
                     member.problem = problem
             else:

@@ -89,7 +89,7 @@ def _check_unless_just_used(connection: Any, record: Any, _proxy: Any) -> None:
     used_at = record.info.get("used_at")
     if used_at is None:  # it is new
         return
-    if retries.are_lost_connections_fine() and time.monotonic() < used_at + TRUSTED_FOR:
+    if retries.may_skip_check() and time.monotonic() < used_at + TRUSTED_FOR:
         return
     try:
         connection.autocommit = True  # otherwise it takes a transaction

@@ -17,7 +17,7 @@ _IS_REPEATED: ContextVar[bool] = ContextVar("is_repeated", default=False)
 
 
 @contextmanager
-def may_use_lost_connections() -> Iterator[None]:
+def unchecked_connections() -> Iterator[None]:
     """Connections that were used a moment ago are not checked in this block: what loses its
     connection here is done again."""
     token = _IS_REPEATED.set(True)
@@ -27,8 +27,8 @@ def may_use_lost_connections() -> Iterator[None]:
         _IS_REPEATED.reset(token)
 
 
-def are_lost_connections_fine() -> bool:
-    """Whether this is such a block."""
+def may_skip_check() -> bool:
+    """Whether this is such a block: a connection need not be checked before it is used."""
     return _IS_REPEATED.get()
 
 
@@ -39,7 +39,7 @@ def retry_lost_races(transact: Callable[[], T]) -> T:
     has_lost_connection = False
     for _ in range(ATTEMPTS - 1):
         try:
-            with may_use_lost_connections():
+            with unchecked_connections():
                 return transact()
         except DBAPIError as problem:
             if sqlstate(problem) in _LOST_RACE:

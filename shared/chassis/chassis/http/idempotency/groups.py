@@ -12,7 +12,7 @@ from chassis.db import health
 from chassis.db.database import Database
 from chassis.db.group_commit import GroupCommit
 from chassis.db.idempotency_keys import Answer, RequestKey
-from chassis.db.retries import may_use_lost_connections
+from chassis.db.retries import unchecked_connections
 from chassis.db.stored_answers import Request
 from chassis.http.idempotency import keys
 from chassis.http.responses import json_response
@@ -26,15 +26,15 @@ def attach(app: Flask, database: Database, act: Act) -> None:
     their answers; its result is None for a request that has to be done on its own."""
 
     def run(requests: Sequence[Request]) -> Sequence[Answer | None]:
-        with may_use_lost_connections(), database.one_change() as session:
+        with unchecked_connections(), database.one_change() as session:
             answers = act(session, requests)
         failpoints.hit("application.after_commit")
         return answers
 
-    app.extensions["group_commit"] = GroupCommit(run, _is_everybodys)
+    app.extensions["group_commit"] = GroupCommit(run, _concerns_all)
 
 
-def _is_everybodys(problem: Exception) -> bool:
+def _concerns_all(problem: Exception) -> bool:
     """Whether a request on its own would only wait as long again: for a time limit, a connection,
     or the standby that has not confirmed what may be stored."""
     if isinstance(problem, PoolTimeout) or health.is_time_limit(problem):
