@@ -356,7 +356,8 @@ def test_shared_data_is_read_once_per_batch(world):
         event.listen(world.database.engine, "before_cursor_execute", see)
         run_action(world, actions.run_billing, datetime(2031, 2, 5, tzinfo=UTC))
         event.remove(world.database.engine, "before_cursor_execute", see)
-        return [s for s in seen if not any(name in s for name in ("streams", "audit_heads"))]
+        # Few rows are inserted, many copied, which is not seen.
+        return [s for s in seen if not any(name in s for name in ("outbox", "audit_entries"))]
 
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     assert len(statements(3)) == len(statements(30))

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +43,30 @@ def test_a_message_reads_and_writes_its_golden_file(kind: type[Message]) -> None
     assert kind.load(stored) == golden.representative(kind), (
         "regenerate it: python -m tests.house.golden"
     )
+
+
+@EVERY
+def test_the_body_is_what_the_schema_makes_of_any_values(
+    kind: type[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = golden.representative(kind)
+    odd: tuple[object, ...] = (None, True, 7, 1.5, "text", ["text"], [{"a": 1}], [], {"a": 1}, {})
+    changed = [replace(whole, **{f.name: value}) for f in fields(kind) for value in odd]
+    bodies = [_body(message) for message in changed]
+    monkeypatch.setattr(messages, "_plain_checks", lambda _: [(fields(kind)[0].name, _never)])
+
+    assert bodies == [_body(message) for message in changed]
+
+
+def _never(_value: object) -> bool:
+    return False
+
+
+def _body(message: Message) -> str:
+    try:
+        return json.dumps(message.dump())
+    except Exception as problem:
+        return type(problem).__name__
 
 
 @EVERY

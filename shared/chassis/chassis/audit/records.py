@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from contracts.parts import AuditRecorded
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from chassis.audit import people as erased_people
@@ -16,11 +18,15 @@ from chassis.audit.hashing import digest, part_digests
 from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
 from chassis.auth.actor import Actor
 from chassis.db import upserts
+from chassis.db.bulk_sql import array, insert_rows, update_rows
 from chassis.db.unit_of_work import LockOrder, collector
+from chassis.db.upserts import is_postgresql
 from chassis.messaging import outbox
 from chassis.messaging.outbox import PendingMessage
 from chassis.runtime import clock, ids
 
+_ENTRIES: Any = AuditEntry.__table__
+_HEADS: Any = AuditHead.__table__
 _DENIALS_APART = timedelta(minutes=1)
 
 
@@ -33,9 +39,57 @@ class Head:
     erased: bool
 
 
-@dataclass
+@dataclass(slots=True)
+class _Entry:
+    """A row that is not in the database yet; the columns are those of ``AuditEntry``."""
+
+    id: str
+    uuid: UUID
+    organization_id: str
+    at: datetime
+    action: str
+    outcome: str
+    actor: dict[str, Any]
+    target: dict[str, Any]
+    changes: list[dict[str, Any]]
+    reason: str | None
+    request_id: str | None
+    salt: str | None
+    erased: bool = False
+    number: int = 0
+    previous_hash: str = ""
+    hash: str = BEGINNING
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def row(self) -> tuple[Any, ...]:
+        """Its values of ``_COLUMNS``."""
+        return (self.uuid, ids.to_uuid("org", self.organization_id), *_values_of(self))
+
+
+_COLUMNS = (
+    "id",
+    "organization_id",
+    "number",
+    "at",
+    "action",
+    "outcome",
+    "actor",
+    "target",
+    "changes",
+    "reason",
+    "request_id",
+    "previous_hash",
+    "hash",
+    "digests",
+    "salt",
+    "erased",
+)
+_values_of = attrgetter(*_COLUMNS[2:])
+
+
+@dataclass(slots=True)
 class _Pending:
-    entry: AuditEntry
+    entry: _Entry
     message: PendingMessage
 
 
@@ -62,8 +116,8 @@ class _Audit:
             erase_rows(session, AuditEntry, organization_id, salt=None)
         for each in pending:
             _append(heads[each.entry.organization_id], each, people)
-        session.add_all(each.entry for each in pending)
-        session.flush()
+        if pending:
+            insert_rows(session, _ENTRIES, _COLUMNS, [each.entry.row() for each in pending])
         _update_heads(session, heads)
 
 
@@ -84,8 +138,10 @@ def record(
     """Append a row to the organization's chain when this transaction ends, and publish it as
     ``published_as``, with the address of the request's client, which no chain keeps. ``changes``:
     [{field, before, after}]."""
-    entry = AuditEntry(
-        id=ids.new("evt"),
+    uuid = ids.new_uuid()
+    entry = _Entry(
+        id=ids.of_uuid("evt", uuid),
+        uuid=uuid,
         organization_id=organization_id,
         at=now,
         action=action,
@@ -96,7 +152,6 @@ def record(
         reason=reason,
         request_id=session.info.get("correlation") or None,
         salt=secrets.token_hex(16),
-        erased=False,
     )
     client = session.info.get("client")
     message = published_as(
@@ -111,7 +166,7 @@ def record(
         changes=entry.changes,
         reason=entry.reason,
         request_id=entry.request_id,
-        hash=BEGINNING,  # until the chain is locked
+        hash=entry.hash,  # until the chain is locked
         client_address=client.address if client else None,
         client_organization_id=client.organization_id if client else None,
     )
@@ -149,23 +204,49 @@ def denied_recently(
     return session.execute(same.limit(1)).first() is not None
 
 
+_LOCK_HEADS = text(
+    """
+    INSERT INTO audit_heads (organization_id, number, hash)
+    SELECT id, 0, :beginning FROM unnest(CAST(:ids AS uuid[])) AS id
+    ON CONFLICT (organization_id) DO UPDATE SET number = audit_heads.number
+    RETURNING organization_id, number, hash, erased
+    """
+).columns(AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased)
+_UPDATE_HEADS = text(
+    """
+    UPDATE audit_heads SET number = new.number, hash = new.hash, erased = new.erased
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:hashes AS text[]),
+        CAST(:erased AS boolean[])
+    ) AS new (id, number, hash, erased)
+    WHERE organization_id = new.id
+    """
+)
+
+
 def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, Head]:
     """The ends of these organizations' chains, locked in the order of their ids; a chain that does
     not exist is begun."""
-    statement = upserts.insert(session, AuditHead)
-    statement = statement.on_conflict_do_update(
-        index_elements=["organization_id"], set_={"number": AuditHead.number}
-    )
-    beginnings = [
-        {"organization_id": id_, "number": 0, "hash": BEGINNING} for id_ in sorted(organization_ids)
-    ]
-    rows = session.connection().execute(
-        statement.returning(
-            AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased
-        ),
-        beginnings,
-    )
+    ordered, connection = sorted(organization_ids), session.connection()
+    if is_postgresql(session):
+        parameters = {"ids": _uuids(ordered), "beginning": BEGINNING}
+        rows = connection.execute(_LOCK_HEADS, parameters)
+    else:
+        statement = upserts.insert(session, AuditHead)
+        statement = statement.on_conflict_do_update(
+            index_elements=["organization_id"], set_={"number": AuditHead.number}
+        )
+        rows = connection.execute(
+            statement.returning(
+                AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased
+            ),
+            [{"organization_id": id_, "number": 0, "hash": BEGINNING} for id_ in ordered],
+        )
     return {row.organization_id: Head(row.number, row.hash, row.erased) for row in rows}
+
+
+def _uuids(organization_ids: Iterable[str]) -> str:
+    return array([ids.to_uuid("org", organization_id) for organization_id in organization_ids])
 
 
 def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
@@ -190,19 +271,20 @@ def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
     head.number, head.hash = entry.number, entry.hash
 
 
-def _acted(entry: AuditEntry) -> Any:
+def _acted(entry: _Entry) -> Any:
     """The id of who really acted."""
     return (entry.actor.get("acting") or {}).get("sub") or entry.actor.get("id")
 
 
 def _update_heads(session: Session, heads: dict[str, Head]) -> None:
-    statement = (
-        update(AuditHead)
-        .where(AuditHead.organization_id == bindparam("id"))
-        .values({name: bindparam(f"new_{name}") for name in ("number", "hash", "erased")})
-    )
-    rows = [
-        {"id": id_, "new_number": head.number, "new_hash": head.hash, "new_erased": head.erased}
-        for id_, head in heads.items()
-    ]
-    session.connection().execute(statement, rows)
+    if is_postgresql(session):
+        parameters = {
+            "ids": _uuids(heads),
+            "numbers": array([head.number for head in heads.values()]),
+            "hashes": array([head.hash for head in heads.values()]),
+            "erased": array([head.erased for head in heads.values()]),
+        }
+        session.connection().execute(_UPDATE_HEADS, parameters)
+        return
+    rows = [(id_, head.number, head.hash, head.erased) for id_, head in heads.items()]
+    update_rows(session, _HEADS, "organization_id", ("number", "hash", "erased"), rows)

@@ -4,26 +4,27 @@ reports.
 The relay sends it to the broker after the commit; nothing here knows the broker.
 """
 
+import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
 from contracts import Message
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, insert, text
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chassis.db import upserts
+from chassis.db.bulk_sql import array, insert_rows
 from chassis.db.columns import Base, BigInt, Id, Instant
 from chassis.db.unit_of_work import LockOrder, collector
+from chassis.db.upserts import is_postgresql
 from chassis.runtime import clock, ids
 
 PARTITIONS = 8
 MAX_SIZE = 256 * 1024
-_FORMAT = JSONFormat()
 # The version is known only at the end of the transaction and takes this one's place in the bytes.
 _NO_VERSION = b'"sequence": "0"'
 
@@ -65,11 +66,19 @@ class OutboxRow(Base):
     unsendable: Mapped[str | None] = mapped_column(String(255))
 
 
-@dataclass
-class PendingMessage:
-    """A published message of a transaction that has not ended: all of it but the version."""
+_OUTBOX: Any = OutboxRow.__table__
+_COLUMNS = ("id", "aggregate", "version", "partition", "type", "body", "occurred_at")
 
-    attributes: dict[str, Any]
+
+@dataclass(slots=True)
+class PendingMessage:
+    """A published message of a transaction that has not ended: all of it but the version.
+
+    ``attributes``: those of the event, as they are sent."""
+
+    uuid: UUID
+    occurred_at: datetime
+    attributes: dict[str, str]
     data: dict[str, Any]
     body: bytes = b""
 
@@ -79,32 +88,33 @@ class PendingMessage:
     @property
     def id(self) -> str:
         """The message's id."""
-        return str(self.attributes["id"])
+        return self.attributes["id"]
 
     @property
     def aggregate(self) -> str:
         """The id of what the message is about."""
-        return str(self.attributes["subject"])
+        return self.attributes["subject"]
 
     def amend(self, **data: Any) -> None:
         """Replace fields whose values became known at the end of the transaction."""
         self.data.update(data)
         self._encode()
 
-    def row(self, version: int) -> dict[str, Any]:
-        """The message as a row of the outbox."""
-        return {
-            "id": self.id,
-            "aggregate": self.aggregate,
-            "version": version,
-            "partition": zlib.crc32(self.aggregate.encode()) % PARTITIONS,
-            "type": self.attributes["type"],
-            "body": self.body.replace(_NO_VERSION, b'"sequence": "%d"' % version, 1),
-            "occurred_at": self.attributes["time"],
-        }
+    def row(self, version: int) -> tuple[Any, ...]:
+        """The message as a row of the outbox, with the columns ``_COLUMNS``."""
+        return (
+            self.uuid,
+            self.aggregate,
+            version,
+            zlib.crc32(self.aggregate.encode()) % PARTITIONS,
+            self.attributes["type"],
+            self.body.replace(_NO_VERSION, b'"sequence": "%d"' % version, 1),
+            self.occurred_at,
+        )
 
     def _encode(self) -> None:
-        self.body = _FORMAT.write(CloudEvent(self.attributes, self.data))
+        # Made here and not by the library of CloudEvents, which takes three times as long.
+        self.body = json.dumps({**self.attributes, "data": self.data}).encode()
         if len(self.body) > MAX_SIZE:
             raise ValueError(f"{self.attributes['type']} is larger than {MAX_SIZE} bytes")
 
@@ -124,7 +134,7 @@ class _Outbox:
         for message in messages:
             versions[message.aggregate] += 1
             rows.append(message.row(versions[message.aggregate]))
-        session.connection().execute(insert(OutboxRow), rows)
+        insert_rows(session, _OUTBOX, _COLUMNS, rows)
         session.info["published"] = True
 
 
@@ -140,13 +150,14 @@ def publish(session: Session, message: Message) -> str:
 def collect(session: Session, message: Message) -> PendingMessage:
     """Publish a message that is complete only when this transaction ends. Raises what ``publish``
     raises."""
-    event_id = ids.new("evt")
-    attributes: dict[str, Any] = {
+    uuid, now = ids.new_uuid(), clock.now()
+    event_id = ids.of_uuid("evt", uuid)
+    attributes = {
         "id": event_id,
         "source": f"/{message.producer()}",
         "type": message.TYPE,
         "specversion": "1.0",
-        "time": clock.now(),
+        "time": clock.stamp(now),
         "subject": message.aggregate,
         "datacontenttype": "application/json",
         "sequence": "0",
@@ -154,23 +165,37 @@ def collect(session: Session, message: Message) -> PendingMessage:
     }
     if session.info.get("causation"):
         attributes["causationid"] = session.info["causation"]
-    pending = PendingMessage(attributes, message.dump())
+    pending = PendingMessage(uuid, now, attributes, message.dump())
     collector(session, _Outbox).messages.append(pending)
     return pending
+
+
+_TAKE_VERSIONS = text(
+    """
+    INSERT INTO streams (aggregate, version)
+    SELECT * FROM unnest(CAST(:aggregates AS text[]), CAST(:counts AS bigint[]))
+    ON CONFLICT (aggregate) DO UPDATE SET version = streams.version + excluded.version
+    RETURNING aggregate, version
+    """
+).columns(Stream.aggregate, Stream.version)
 
 
 def _last_versions(session: Session, counts: Counter[str]) -> dict[str, int]:
     """Take that many versions of each stream and return those before them. Locks the streams, in
     the order of their names."""
-    statement = upserts.insert(session, Stream)
-    statement = statement.on_conflict_do_update(
-        index_elements=["aggregate"],
-        set_={"version": Stream.version + statement.excluded.version},
-    )
-    wanted = [
-        {"aggregate": aggregate, "version": count} for aggregate, count in sorted(counts.items())
-    ]
-    taken = session.connection().execute(
-        statement.returning(Stream.aggregate, Stream.version), wanted
-    )
+    aggregates, connection = sorted(counts), session.connection()
+    if is_postgresql(session):
+        numbers = array([counts[aggregate] for aggregate in aggregates])
+        parameters = {"aggregates": array(aggregates), "counts": numbers}
+        taken = connection.execute(_TAKE_VERSIONS, parameters)
+    else:
+        statement = upserts.insert(session, Stream)
+        statement = statement.on_conflict_do_update(
+            index_elements=["aggregate"],
+            set_={"version": Stream.version + statement.excluded.version},
+        )
+        taken = connection.execute(
+            statement.returning(Stream.aggregate, Stream.version),
+            [{"aggregate": each, "version": counts[each]} for each in aggregates],
+        )
     return {aggregate: version - counts[aggregate] for aggregate, version in taken}

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from chassis.db.bulk_sql import insert_rows, on_conflict_do_nothing
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger.bulk_sql import insert_rows, on_conflict_do_nothing
 from billing.models import Account, Figures, LowCredit, TopUpOrder
 from billing.models.snapshot import Snapshot
 from billing.values import OPEN

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.db.bulk_sql import insert_rows, on_conflict_do_nothing
 from chassis.messaging import outbox
 from chassis.runtime import clock
 from contracts import billing as messages
@@ -11,7 +12,6 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger.bulk_sql import insert_rows, on_conflict_do_nothing
 from billing.models import Account, UnpublishedBalance
 from billing.values import format_money
 

@@ -12,6 +12,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from chassis.db import stored_answers
+from chassis.db.bulk_sql import (
+    MAX_PLAIN_ROWS,
+    array,
+    copy_rows,
+    insert_rows,
+    on_conflict_do_nothing,
+    update_rows,
+)
 from chassis.db.stored_answers import Answers
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
@@ -21,14 +29,6 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import alerts
-from billing.actions.ledger.bulk_sql import (
-    MAX_ARRAY_ROWS,
-    array,
-    copy_rows,
-    insert_rows,
-    on_conflict_do_nothing,
-    update_rows,
-)
 from billing.actions.ledger.entries import Posted
 from billing.models import Account, Entry, Reservation, Spending, UnpublishedBalance
 from billing.models.journal import Row
@@ -69,7 +69,7 @@ def write(
     batch = _batch(posted, (), now)
     if not is_postgresql(session):
         _write_sqlite(session, batch)
-    elif len(batch.rows) > MAX_ARRAY_ROWS if copy is None else copy:
+    elif len(batch.rows) > MAX_PLAIN_ROWS if copy is None else copy:
         copy_rows(session, _JOURNAL, Row._fields, batch.rows)
         _write_postgresql(session, batch._replace(rows=[]))
     else:

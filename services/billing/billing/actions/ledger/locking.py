@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import stored_answers
+from chassis.db.bulk_sql import array
 from chassis.db.idempotency_keys import RequestKey
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
@@ -13,7 +14,6 @@ from sqlalchemy import ColumnClause, column, select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger.bulk_sql import array
 from billing.actions.ledger.orders import Order
 from billing.models import Account, Provider
 from billing.models.decisions import Capture, Expire, Release

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.db.bulk_sql import among
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger.bulk_sql import among
 from billing.actions.ledger.orders import Order
 from billing.models import Entry
 from billing.models.decisions import Charge, Refusal

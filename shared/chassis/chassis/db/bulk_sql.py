@@ -1,20 +1,21 @@
 """Bulk SQL: writing many rows with few statements.
 
-On PostgreSQL up to ``MAX_ARRAY_ROWS`` rows go as arrays in one statement, more through COPY. SQLite
-takes them one after the other in one call.
+On PostgreSQL more than ``MAX_PLAIN_ROWS`` rows go through COPY, or as arrays in one statement where
+rows may exist. SQLite takes them one after the other in one call.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from chassis.db import upserts
-from chassis.db.upserts import is_postgresql
 from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-MAX_ARRAY_ROWS = 50
+from chassis.db import upserts
+from chassis.db.upserts import is_postgresql
+
+MAX_PLAIN_ROWS = 50
 Row = Sequence[Any]
 
 
@@ -30,19 +31,16 @@ def insert_rows(
 
     ``conflict`` adds an ON CONFLICT clause to the insert, which COPY does not support.
     """
-    if not is_postgresql(session):
-        statement = upserts.insert(session, table)
-        if conflict:
-            statement = conflict(statement)
-        session.connection().execute(statement, _named(names, rows))
-    elif len(rows) > MAX_ARRAY_ROWS and conflict is None:
+    statement = upserts.insert(session, table)
+    if conflict is None and len(rows) > MAX_PLAIN_ROWS and is_postgresql(session):
         copy_rows(session, table, names, rows)
-    else:
+    elif conflict is None:
+        session.connection().execute(statement, _named(names, rows))
+    elif is_postgresql(session):
         source = select(_unnested(table, names, rows))
-        insert = upserts.insert(session, table).from_select(list(names), source)
-        if conflict:
-            insert = conflict(insert)
-        session.connection().execute(insert)
+        session.connection().execute(conflict(statement.from_select(list(names), source)))
+    else:
+        session.connection().execute(conflict(statement), _named(names, rows))
 
 
 def on_conflict_do_nothing(statement: Any) -> Any:
