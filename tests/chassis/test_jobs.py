@@ -139,8 +139,16 @@ def test_jobs_run_less_often_while_nothing_changes(
     assert pace.pause(rare, 60) == 60
     assert pace.pause(limited, 20) == prompt
 
-    pace.note_activity()
+    assert pace.note_activity(), "jobs may be resting"
     assert pace.pause(job, 2) == 0.5
+    now[0] += tick.ACTIVE / 2
+    assert not pace.note_activity(), "they run at their own pace"
+
+
+def rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jobs rest from their first turn on, until they are woken."""
+    monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
+    monkeypatch.setattr(tick, "ACTIVE", 0.0)
 
 
 class Resting:
@@ -148,7 +156,7 @@ class Resting:
 
     def __init__(self, ran: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.ran = ran
-        monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
+        rest(monkeypatch)
 
     def all_jobs(self) -> tuple[Job, ...]:
         return (Job("thing", 0.01, lambda *_: self.ran.append("thing")),)  # type: ignore[func-returns-value]
@@ -175,7 +183,7 @@ def test_what_a_job_did_lets_the_others_take_a_turn(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also those that come before it in the lane, as those that send mail do."""
-    monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
+    rest(monkeypatch)
     sent: list[str] = []
     queued = [0]
 

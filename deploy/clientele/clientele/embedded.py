@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse
 
+from chassis.db import turns
 from chassis.db.database import Database
 from chassis.db.schema import CHASSIS, SERVICE_VERSION_TABLE, VERSION_TABLE, head
 from chassis.http import networks
@@ -71,6 +72,7 @@ class System:
         )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        turns.note_request()
         return self._dispatcher(environ, start_response)
 
     def start_workers(self) -> None:

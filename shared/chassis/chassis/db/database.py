@@ -1,6 +1,5 @@
 """The database: one engine per process, one visible transaction per request, message or job."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and l
 
 from chassis.auth.actor import Client
 from chassis.db import unit_of_work
+from chassis.db.turns import Turns
 
 # The correlation of transactions without a request or message: the run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
@@ -29,9 +29,7 @@ class Database:
         self.on_change: list[Callable[[], object]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
-        self._turn: AbstractContextManager[object] = (
-            threading.Lock() if self.is_sqlite else nullcontext()
-        )
+        self._turn: AbstractContextManager[object] = Turns() if self.is_sqlite else nullcontext()
         self._reader = self._autocommit = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
@@ -128,6 +126,8 @@ def _engine(url: str, pool_size: int) -> Engine:
             url,
             pool_size=pool_size,
             max_overflow=0,
+            # The connection that was used last has most in its cache.
+            pool_use_lifo=True,
             hide_parameters=True,
             connect_args={"check_same_thread": False},
         )

@@ -60,9 +60,10 @@ class Tick:
         self._pace.is_woken = woken
 
     def wake(self) -> None:
-        """Something has changed: run the jobs at their own pace again."""
-        self._pace.note_activity()
-        self.look_again()
+        """Something has changed: run the jobs at their own pace again. Costs next to nothing while
+        they do."""
+        if self._pace.note_activity():
+            self.look_again()
 
     def look_again(self) -> None:
         """Let each job take a turn: what one of them did may give others something to do."""
@@ -79,7 +80,7 @@ class Tick:
         for thread in threads:
             thread.start()
         self._renew(stop)
-        self.wake()
+        self.look_again()
         for thread in threads:
             thread.join()
         self._leases.release(clock.now())
@@ -129,9 +130,10 @@ class Pace:
         self._active = now()
         self.is_woken = False
 
-    def note_activity(self) -> None:
-        """The service's data has changed."""
-        self._active = self._now()
+    def note_activity(self) -> bool:
+        """The service's data has changed. Returns whether any job may be resting."""
+        before, self._active = self._active, self._now()
+        return self._active - before > ACTIVE / 2
 
     def pause(self, job: Job, before: float) -> float:
         """Seconds until the next turn of a job that did nothing; ``before``: those until this

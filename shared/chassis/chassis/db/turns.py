@@ -1,0 +1,82 @@
+"""Turns at the one writer of SQLite: requests go before background work, which still gets its turn.
+
+In embedded mode both run in threads of one process, which share a processor core. So background
+work also pauses between its transactions while there are requests.
+"""
+
+import threading
+from collections import deque
+from time import monotonic, sleep, thread_time
+
+# Transactions of requests that may go before one of background work that waits.
+PASSED = 5
+# Seconds after a request in which background work leaves most of the processor to others, and
+# how long it pauses at most for a second, and in all, of what it used.
+RECENT, PAUSE_PER_SECOND, LONGEST_PAUSE = 0.02, 3.0, 0.1
+
+_thread = threading.local()
+_pausing = threading.Lock()
+_last_request = float("-inf")
+
+
+def note_request() -> None:
+    """A request has come, which this thread serves: a thread of a pool that serves only those."""
+    global _last_request  # noqa: PLW0603 - there is one processor to share
+    _thread.serves_requests = True
+    _last_request = monotonic()
+
+
+def serves_requests() -> bool:
+    """Whether this thread serves requests."""
+    return getattr(_thread, "serves_requests", False)
+
+
+class Turns:
+    """A lock that threads get in the order in which they came, those that serve requests first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._requests: deque[threading.Event] = deque()
+        self._others: deque[threading.Event] = deque()
+        self._passed = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait."""
+        return len(self._requests) + len(self._others)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return
+            turn = threading.Event()
+            (self._requests if serves_requests() else self._others).append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            following = self._next()
+            self._is_taken = following is not None
+        if following is not None:
+            following.set()
+        if not serves_requests():
+            _pause()
+
+    def _next(self) -> threading.Event | None:
+        if self._requests and (not self._others or self._passed < PASSED):
+            self._passed += 1 if self._others else 0
+            return self._requests.popleft()
+        self._passed = 0
+        return self._others.popleft() if self._others else None
+
+
+def _pause() -> None:
+    """Leave the processor to requests, if there are any, for longer than this thread has used it
+    since its last pause. Threads pause one after the other: all of them together are one share."""
+    used = thread_time() - getattr(_thread, "used", 0.0)
+    if monotonic() - _last_request < RECENT:
+        with _pausing:
+            sleep(min(used * PAUSE_PER_SECOND, LONGEST_PAUSE))
+    _thread.used = thread_time()
