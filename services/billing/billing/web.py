@@ -7,6 +7,7 @@ from chassis.auth.callers import Caller
 from chassis.auth.internal import parse_callers
 from chassis.auth.tokens import RemoteKeys, Verifier
 from chassis.db.database import Database, Session
+from chassis.db.direct import Direct
 from chassis.db.idempotency_keys import Answer
 from chassis.db.stored_answers import Request
 from chassis.http import application, context, idempotency
@@ -69,5 +70,5 @@ def create_app(
     return context.attach(app, settings=settings, database=database, transports=transports)
 
 
-def _post_group(session: Session, requests: Sequence[Request]) -> Sequence[Answer | None]:
-    return actions.post_group(session, requests, now=clock.now())
+def _post_group(change: Session | Direct, requests: Sequence[Request]) -> Sequence[Answer | None]:
+    return actions.post_group(change, requests, now=clock.now())

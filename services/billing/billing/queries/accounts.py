@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from chassis.db.database import Database
+from chassis.db.direct import Statement
 from chassis.errors import NotFound
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -23,14 +25,31 @@ _SPENT = (
     .where(Spending.organization_id == _ROW.c.organization_id, Spending.day > bindparam("since"))
     .scalar_subquery()
 )
-_ACCOUNT = select(
-    *(
-        column
-        for column in _ROW.c
-        if column.name not in ("name", "country", "timezone", "billing", "buyer_tags")
-    ),
-    _SPENT.label("spent"),
-).where(_ROW.c.organization_id == bindparam("organization_id"))
+_SHOWN = (
+    "provider_id",
+    "currency",
+    "payment_mode",
+    "status",
+    "credit_limit",
+    "temporary_limit",
+    "credit_limit_expires_at",
+    "prepaid",
+    "surplus",
+    "unbilled",
+    "invoiced",
+    "held",
+    "last_top_up",
+    "auto_enabled",
+    "auto_threshold",
+    "auto_amount",
+    "auto_method",
+    "payment_method",
+)
+_ACCOUNT = Statement(
+    select(_ROW.c.organization_id, *(_ROW.c[name] for name in _SHOWN), _SPENT.label("spent")).where(
+        _ROW.c.organization_id == bindparam("organization_id")
+    )
+)
 
 
 class NoAccount(NotFound):
@@ -92,14 +111,18 @@ def show_account(session: Session, account: Account, now: datetime) -> dict[str,
 
 
 def read_account(
-    session: Session, organization_id: str, now: datetime
+    database: Database, organization_id: str, provider_id: str | None, now: datetime
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The account as the API returns it, and what its ETag covers; one query. Raises NoAccount."""
+    """The account as the API returns it, and what its ETag covers; one query.
+
+    ``provider_id``: the provider that the customer must belong to; None if that was checked. Raises
+    NoAccount.
+    """
     since = utc_day(now) - timedelta(days=BURN_DAYS)
-    values = {"organization_id": organization_id, "since": since}
-    row = session.execute(_ACCOUNT, values).one_or_none()
-    if row is None:
+    rows = database.rows(_ACCOUNT, organization_id=organization_id, since=since)
+    if not rows or (provider_id is not None and rows[0].provider_id != provider_id):
         raise NoAccount()
+    row = rows[0]
     limit = limit_in_force(row.credit_limit, row.temporary_limit, row.credit_limit_expires_at, now)
     figures = Figures(
         payment_mode=row.payment_mode,

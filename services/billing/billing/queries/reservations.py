@@ -1,12 +1,16 @@
 """Reading reservations."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.db import direct
+from chassis.db.direct import Direct, Statement
+from chassis.db.upserts import is_postgresql
 from chassis.errors import NotFound
 from chassis.runtime import ids
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, Uuid, and_, bindparam, func, select, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Reservation
@@ -16,6 +20,21 @@ from billing.values import format_money
 MAX_SHOWN = 10
 _ROWS: Any = Reservation.__table__
 _HELD = select(*(_ROWS.c[name] for name in Held._fields))
+_UUIDS = postgresql.ARRAY(Uuid)
+_PAIRS: Any = (
+    func.unnest(bindparam("organizations", type_=_UUIDS), bindparam("reservations", type_=_UUIDS))
+    .table_valued("organization_id", "id", name="named")
+    .render_derived()
+)
+_NAMED = Statement(
+    _HELD.join(
+        _PAIRS,
+        and_(
+            _ROWS.c.organization_id == _PAIRS.c.organization_id,
+            _ROWS.c.id == _PAIRS.c.id,
+        ),
+    )
+)
 _LEFT = Reservation.amount - Reservation.captured - Reservation.released
 
 
@@ -48,15 +67,21 @@ def reservations(organization_id: str, *, status: str | None = None) -> Select[A
     return query
 
 
-def held(session: Session, named: Collection[tuple[str, str]]) -> list[Held]:
+def held(change: Session | Direct, named: Collection[tuple[str, str]]) -> list[Held]:
     """The reservations by organization id and id. Read after their accounts are locked."""
-    organization_ids = {organization_id for organization_id, _ in named}
-    rows = session.execute(
-        _HELD.where(
-            _ROWS.c.organization_id.in_(organization_ids),
-            _ROWS.c.id.in_({reservation_id for _, reservation_id in named}),
+    if isinstance(change, Session) and not is_postgresql(change):
+        rows: Iterable[Any] = change.execute(
+            _HELD.where(
+                _ROWS.c.organization_id.in_({organization_id for organization_id, _ in named}),
+                _ROWS.c.id.in_({reservation_id for _, reservation_id in named}),
+            )
         )
-    )
+    else:
+        parameters = {
+            "organizations": [ids.to_uuid("org", each) for each, _ in named],
+            "reservations": [ids.to_uuid("res", each) for _, each in named],
+        }
+        rows = direct.rows(change, _NAMED, parameters)
     return [_held(row) for row in rows]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.auth.access import current_caller, requires
+from chassis.auth.access import current_caller, provider_to_check, requires
 from chassis.http import context, etag, idempotency
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -25,12 +25,13 @@ def _by_now() -> dict[str, Any]:
 
 
 @blp.route("", methods=["GET"])
-@requires("account.read")
+@requires("account.read", view_checks=True)
 @blp.response(200, schemas.Account)
 def read_account(organization_id: str) -> Response:
     """Retrieve the account's figures and terms."""
-    with context.database().one_query() as session:
-        shown, patchable = queries.read_account(session, organization_id, clock.now())
+    shown, patchable = queries.read_account(
+        context.database(), organization_id, provider_to_check(organization_id), clock.now()
+    )
     return etag.tag(json_response(shown), patchable)
 
 
@@ -95,24 +96,26 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
 
 @blp.route("/charges", methods=["POST"])
 @idempotency.key_required
-@requires("account.charge")
+@requires("account.charge", view_checks=True)
 @blp.arguments(schemas.Charge)
 @blp.response(201, schemas.Transaction)
 def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     """Charge the account."""
+    terms = {
+        **body,
+        "organization_id": organization_id,
+        "provider_id": provider_to_check(organization_id),
+        "by": current_caller().actor(),
+    }
 
     def alone() -> Response:
         return idempotency.change(
             _TRANSACTION,
-            lambda session: actions.charge(
-                session, organization_id=organization_id, **_by_now(), **body
-            ),
+            lambda session: actions.charge(session, now=clock.now(), **terms),
             status=201,
         )
 
-    order = actions.charge_order(
-        organization_id=organization_id, by=current_caller().actor(), **body
-    )
+    order = actions.charge_order(**terms)
     if order is None:
         return alone()
     return idempotency.change_in_group(

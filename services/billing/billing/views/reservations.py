@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis.auth.access import current_caller, requires
+from chassis.auth.access import current_caller, provider_to_check, requires
 from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -54,12 +54,12 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
 
 @blp.route("", methods=["POST"])
 @idempotency.key_required
-@requires("account.reserve")
+@requires("account.reserve", view_checks=True)
 @blp.arguments(schemas.NewReservation)
 @blp.response(201, schemas.Reservation)
 def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
     """Create a reservation, which holds credits."""
-    terms = {**body, "organization_id": organization_id, "by": current_caller().actor()}
+    terms = {**body, **_target(organization_id)}
     return _change(
         actions.reserve_order(**terms),
         lambda session: actions.reserve(session, now=clock.now(), **terms),
@@ -69,14 +69,14 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
 
 @blp.route("/<reservation_id>/capture", methods=["POST"])
 @idempotency.key_required
-@requires("account.reserve")
+@requires("account.reserve", view_checks=True)
 @blp.arguments(schemas.Capture)
 @blp.response(200, schemas.Reservation)
 def capture_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
     """Charge the amount held, or a part of it."""
-    terms = {**body, **_of(organization_id, reservation_id)}
+    terms = {**body, **_target(organization_id), "reservation_id": reservation_id}
     return _change(
         actions.capture_order(**terms),
         lambda session: actions.capture(session, now=clock.now(), **terms),
@@ -85,24 +85,25 @@ def capture_reservation(
 
 @blp.route("/<reservation_id>/release", methods=["POST"])
 @idempotency.key_required
-@requires("account.reserve")
+@requires("account.reserve", view_checks=True)
 @blp.arguments(schemas.Release)
 @blp.response(200, schemas.Reservation)
 def release_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
     """Release the amount still held."""
-    terms = _of(organization_id, reservation_id)
+    terms = {**_target(organization_id), "reservation_id": reservation_id}
     return _change(
         actions.release_order(**terms),
         lambda session: actions.release(session, now=clock.now(), **terms),
     )
 
 
-def _of(organization_id: str, reservation_id: str) -> dict[str, Any]:
+def _target(organization_id: str) -> dict[str, Any]:
+    """The account, the provider that it must belong to, and who acts."""
     return {
         "organization_id": organization_id,
-        "reservation_id": reservation_id,
+        "provider_id": provider_to_check(organization_id),
         "by": current_caller().actor(),
     }
 

@@ -11,7 +11,7 @@ from flask import current_app, g, request
 from chassis.auth.bearer import bearer
 from chassis.auth.callers import Caller, StepUpRequired, caller_of
 from chassis.auth.permissions import Operations
-from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from chassis.errors import Failure, Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.runtime import clock, ids
 
 if TYPE_CHECKING:
@@ -84,12 +84,14 @@ def public(view: F) -> F:
     return view
 
 
-def requires(operation: str) -> Callable[[F], F]:
+def requires(operation: str, *, view_checks: bool = False) -> Callable[[F], F]:
     """The route performs ``operation``. Checks, in this order: the token, whether the organization
     exists for the caller, permission.
 
     The organization is the path's ``organization_id``; the caller's own if the path has none, or
-    where the operation concerns only the caller."""
+    where the operation concerns only the caller. ``view_checks``: the view's own statements check
+    that it belongs to ``provider_to_check``, so that what succeeds needs no look-up; before a
+    refusal is returned it is looked up."""
 
     def decorate(view: F) -> F:
         @wraps(view)
@@ -98,14 +100,20 @@ def requires(operation: str) -> Callable[[F], F]:
             organization_id = caller.organization_id
             if not operation.startswith(OWN_OPERATIONS):
                 organization_id = kwargs.get("organization_id", organization_id)
-            check_existence(organization_id)
-            permit(operation, organization_id)
+            provider_to_check(organization_id)
+            is_unchecked = view_checks and _is_allowed(caller, operation)
+            if not is_unchecked:
+                check_existence(organization_id)
+            is_permitted = False
             try:
+                permit(operation, organization_id)
+                is_permitted = True
                 return view(*args, **kwargs)
-            except Forbidden as refusal:
-                # The action refused for a reason that the table of operations cannot express.
-                if not g.get("denied") and refusal.code != StepUpRequired.code:
-                    access_control().denied(caller, operation, organization_id)
+            except Failure as failure:
+                if is_unchecked:
+                    check_existence(organization_id)
+                if is_permitted and isinstance(failure, Forbidden):
+                    _note_refusal(failure, caller, operation, organization_id)
                 raise
 
         guarded.operation = operation  # type: ignore[attr-defined]
@@ -114,15 +122,23 @@ def requires(operation: str) -> Callable[[F], F]:
     return decorate
 
 
-def check_existence(organization_id: str) -> None:
-    """Raise NoSuchOrganization unless the organization exists for the caller of this request."""
+def provider_to_check(organization_id: str) -> str | None:
+    """The provider that the organization must belong to, so that it exists for the caller of this
+    request; None if it is the caller's own. Raises NoSuchOrganization if it cannot exist for
+    them."""
     caller = current_caller()
     if organization_id == caller.organization_id:
-        return
-    may_look = caller.is_staff and ids.is_id("org", organization_id)
-    if may_look and access_control().provider_of(organization_id) == caller.organization_id:
-        return
+        return None
+    if caller.is_staff and ids.is_id("org", organization_id):
+        return caller.organization_id
     raise NoSuchOrganization()
+
+
+def check_existence(organization_id: str) -> None:
+    """Raise NoSuchOrganization unless the organization exists for the caller of this request."""
+    provider_id = provider_to_check(organization_id)
+    if provider_id and access_control().provider_of(organization_id) != provider_id:
+        raise NoSuchOrganization()
 
 
 def permit(operation: str, organization_id: str, *, refusal: str = "") -> None:
@@ -133,14 +149,7 @@ def permit(operation: str, organization_id: str, *, refusal: str = "") -> None:
     lacks. Refusals for lack of permission are reported to the access control."""
     caller, operations = current_caller(), access_control().operations
     is_own = operation.startswith(OWN_OPERATIONS)
-    is_allowed = operations.allows(
-        operation,
-        kind=caller.kind,
-        role=caller.role,
-        acting=caller.act is not None,
-        scope=caller.scope,
-    )
-    if not is_allowed:
+    if not _is_allowed(caller, operation):
         _deny(caller, operation, organization_id)
         raise PermissionDenied(refusal)
     if caller.missing and not is_own:
@@ -154,9 +163,25 @@ def permit(operation: str, organization_id: str, *, refusal: str = "") -> None:
         raise StepUpRequired()
 
 
+def _is_allowed(caller: Caller, operation: str) -> bool:
+    return access_control().operations.allows(
+        operation,
+        kind=caller.kind,
+        role=caller.role,
+        acting=caller.act is not None,
+        scope=caller.scope,
+    )
+
+
 def _lacks_step_up(caller: Caller) -> bool:
     age = clock.now().timestamp() - caller.proved_at
     return caller.must_step_up and age > STEP_UP_SECONDS
+
+
+def _note_refusal(refusal: Forbidden, caller: Caller, operation: str, organization_id: str) -> None:
+    """The action refused for a reason that the table of operations cannot express."""
+    if not g.get("denied") and refusal.code != StepUpRequired.code:
+        access_control().denied(caller, operation, organization_id)
 
 
 def _deny(caller: Caller, operation: str, organization_id: str) -> None:

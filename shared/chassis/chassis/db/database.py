@@ -1,15 +1,17 @@
 """The database: one engine per process, one visible transaction per request, message or job."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and listeners
 
 from chassis.auth.actor import Client
-from chassis.db import unit_of_work
+from chassis.db import direct, retries, unit_of_work
+from chassis.db.direct import Direct, Statement
 from chassis.db.turns import Turns
 
 # The correlation of transactions without a request or message: the run of a job.
@@ -30,11 +32,9 @@ class Database:
         self.engine = _engine(url, pool_size)
         # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
         self._turn: AbstractContextManager[object] = Turns() if self.is_sqlite else nullcontext()
-        self._reader = self._autocommit = self.engine.execution_options(
+        self._reader = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
-        if not self.is_sqlite:
-            self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -80,28 +80,37 @@ class Database:
             yield session
 
     @contextmanager
-    def one_change(self) -> Iterator[Session]:
-        """A session for queries and then a single statement that changes something and nothing
-        that is collected. On PostgreSQL that statement is a transaction of its own, and what the
-        queries read is not locked."""
+    def one_change(self) -> Iterator[Session | Direct]:
+        """For queries and then a single statement that changes something and nothing that is
+        collected: a transaction on SQLite. On PostgreSQL that statement is a transaction of its
+        own, and what the queries read is not locked."""
         if self.is_sqlite:
             with self.transaction() as session:
                 yield session
             return
-        with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
-            yield session
-            session.commit()
+        with direct.connection(self.engine) as connection:
+            yield connection
+            connection.confirm()
         self._changed()
 
     def _changed(self) -> None:
         for wake in self.on_change:
             wake()
 
-    @contextmanager
-    def one_query(self) -> Iterator[Session]:
-        """A session for a single query, which on PostgreSQL needs no transaction around it."""
-        with Session(self._autocommit, expire_on_commit=False, autoflush=False) as session:
-            yield session
+    def rows(self, query: Statement, **parameters: Any) -> list[Any]:
+        """The rows of a single query, as named tuples. If its connection has ended, it runs again
+        on another one."""
+        try:
+            with retries.unchecked_connections():
+                return self._rows(query, parameters)
+        except DBAPIError as problem:
+            if not problem.connection_invalidated:
+                raise
+        return self._rows(query, parameters)
+
+    def _rows(self, query: Statement, parameters: Mapping[str, Any]) -> list[Any]:
+        with direct.connection(self.engine) as connection:
+            return connection.rows(query, parameters)
 
     def check(self) -> None:
         """Raise unless the database can be written. On PostgreSQL the transaction gets a number, so

@@ -27,14 +27,32 @@ def charge_order(
     by: Actor,
     cost: int = 0,
     external_invoice: str | None = None,
+    provider_id: str | None = None,
 ) -> Order | None:
-    """The order that posts the charge; None if it takes more than posting, see ``charge``."""
+    """The order that posts the charge; None if it takes more than posting, see ``charge``.
+
+    ``provider_id``: the provider that the customer must belong to; None if that was checked.
+    """
     if kind != USAGE or external_invoice is not None:
         return None
-    return Order(organization_id, Charge(amount, description, cost), by)
+    return Order(organization_id, Charge(amount, description, cost), by, provider_id)
 
 
-def charge(
+def charge(session: Session, *, now: datetime, **terms: Any) -> dict[str, Any]:
+    """Charge the account, and the provider for the cost, see ``charge_order``; returns the
+    transaction.
+
+    With an external invoice it is only recorded and moves no money. If the provider invoices such
+    charges individually, it is invoiced at once. Raises NoAccount, AccountClosed, AccountFrozen,
+    InsufficientCredits, AmountTooLarge.
+    """
+    order = charge_order(**terms)
+    if order is None:
+        return _charge_with_documents(session, now=now, **terms)
+    return queries.show_posted(engine.post_one(session, order, now=now).rows)
+
+
+def _charge_with_documents(
     session: Session,
     *,
     organization_id: str,
@@ -45,27 +63,12 @@ def charge(
     by: Actor,
     cost: int = 0,
     external_invoice: str | None = None,
+    provider_id: str | None = None,
 ) -> dict[str, Any]:
-    """Charge the account, and the provider for the cost; returns the transaction.
-
-    With an external invoice it is only recorded and moves no money. If the provider invoices such
-    charges individually, it is invoiced at once. Raises NoAccount, AccountClosed, AccountFrozen,
-    InsufficientCredits, AmountTooLarge.
-    """
-    order = charge_order(
-        organization_id=organization_id,
-        amount=amount,
-        kind=kind,
-        description=description,
-        by=by,
-        cost=cost,
-        external_invoice=external_invoice,
-    )
-    if order is not None:
-        return queries.show_posted(engine.post_one(session, order, now=now).rows)
-    account = posting.lock_account(session, organization_id, spending=True)
+    account = posting.lock_account(session, organization_id, spending=True, provider_id=provider_id)
+    invoice = None
     if external_invoice is not None:
-        invoice, transfers = None, [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
+        transfers = [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
     else:
         invoice, transfers = _bill(session, account, amount, cost, kind, now)
     rows = posting.post(

@@ -20,10 +20,11 @@ from chassis.db.bulk_sql import (
     on_conflict_do_nothing,
     update_rows,
 )
+from chassis.db.direct import Direct, Statement
 from chassis.db.stored_answers import Answers
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import TextualSelect, case, column, text
+from sqlalchemy import case, column, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -78,7 +79,7 @@ def write(
 
 
 def write_unchanged(
-    session: Session, posted: Sequence[Posted], answers: Answers, *, now: datetime
+    change: Session | Direct, posted: Sequence[Posted], answers: Answers, *, now: datetime
 ) -> set[UUID]:
     """Write what was posted to accounts that are neither locked nor changed since they were read,
     and the answers that concern them; returns these accounts. A single statement on PostgreSQL.
@@ -90,10 +91,11 @@ def write_unchanged(
         return set()
     snapshots = {each.snapshot.id for each in posted}
     batch = _batch(posted, [each for each in answers if each[0] in snapshots], now)
-    if is_postgresql(session):
-        return set(_write_postgresql(session, batch, versions=True).scalars())
-    _write_sqlite(session, batch)
-    return snapshots
+    if isinstance(change, Session):
+        _write_sqlite(change, batch)
+        return snapshots
+    statement, values = _statement_of(batch, versions=True)
+    return {row.organization_id for row in change.rows(statement, values)}
 
 
 def _batch(posted: Sequence[Posted], answers: Answers, now: datetime) -> _Batch:
@@ -112,7 +114,12 @@ def _reservations(posted: Sequence[Posted]) -> list[Held]:
     return list(last.values())
 
 
-def _write_postgresql(session: Session, batch: _Batch, *, versions: bool = False) -> Any:
+def _write_postgresql(session: Session, batch: _Batch) -> None:
+    statement, values = _statement_of(batch, versions=False)
+    session.connection().execute(statement.clause, values)
+
+
+def _statement_of(batch: _Batch, *, versions: bool) -> tuple[Statement, dict[str, Any]]:
     names = _STORED if versions else _STORED[:-1]
     values = {
         **{name: array([getattr(each, name) for each in batch.changed]) for name in names},
@@ -126,8 +133,7 @@ def _write_postgresql(session: Session, batch: _Batch, *, versions: bool = False
         )
     if batch.answers:
         values["answers"] = stored_answers.answers_parameter(batch.answers, batch.now)
-    statement = _statement(bool(batch.reservations), bool(batch.answers), versions)
-    return session.connection().execute(statement, values)
+    return _statement(bool(batch.reservations), bool(batch.answers), versions), values
 
 
 def _write_sqlite(session: Session, batch: _Batch) -> None:
@@ -225,7 +231,7 @@ _PARTS = {
 
 
 @cache
-def _statement(reservations: bool, answers: bool, versions: bool) -> TextualSelect:
+def _statement(reservations: bool, answers: bool, versions: bool) -> Statement:
     template = "WITH" + (_UNCHANGED if versions else _LOCKED) + _POSTING
     if reservations:
         template += _RESERVED
@@ -234,4 +240,4 @@ def _statement(reservations: bool, answers: bool, versions: bool) -> TextualSele
     template += " SELECT organization_id FROM changed"
     for name, part in _PARTS.items():
         template = template.replace("{" + name + "}", part)
-    return text(template).columns(column("organization_id"))
+    return Statement(text(template).columns(column("organization_id")))

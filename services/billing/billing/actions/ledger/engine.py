@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from chassis.db.direct import Direct
 from chassis.db.idempotency_keys import Answer, RequestKey
 from chassis.db.stored_answers import Request
 from chassis.runtime import failpoints
@@ -58,7 +59,7 @@ def post(
 
 
 def post_group(
-    session: Session, requests: Sequence[Request], *, now: datetime
+    change: Session | Direct, requests: Sequence[Request], *, now: datetime
 ) -> list[Answer | None]:
     """Post what concurrent requests ask for and store their answers; returns the answer to each.
 
@@ -66,7 +67,7 @@ def post_group(
     account refuses, is locked or was changed meanwhile, or credits run low.
     """
     snapshots, used = locking.read_snapshots(
-        session, [each.command for each in requests], [each.key for each in requests], now
+        change, [each.command for each in requests], [each.key for each in requests], now
     )
     posted: list[Posted] = []
     answers: list[tuple[UUID, RequestKey, Answer] | None] = []
@@ -83,7 +84,7 @@ def post_group(
         answers.append(answered)
     failpoints.hit("application.before_commit")
     stored = bulk_writes.write_unchanged(
-        session, posted, [each for each in answers if each is not None], now=now
+        change, posted, [each for each in answers if each is not None], now=now
     )
     return [each[2] if each is not None and each[0] in stored else None for each in answers]
 

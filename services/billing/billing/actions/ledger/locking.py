@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chassis.db import stored_answers
 from chassis.db.bulk_sql import array
+from chassis.db.direct import Direct, Statement
 from chassis.db.idempotency_keys import RequestKey
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
@@ -41,11 +42,13 @@ _NAMES: tuple[ColumnClause[Any], ...] = tuple(
     column(name) for name in ("organization_id", "provider_id", "low_threshold", *READ)
 )
 _LOCK = text("SELECT " + _COLUMNS + _ASKED + _LOCKING).columns(*_NAMES)
-_VERSIONS = text(
-    f"SELECT {stored_answers.USED} AS used, CAST(accounts.xmin AS text) AS version, "
-    + _COLUMNS
-    + _ASKED
-).columns(column("used"), column("version"), *_NAMES)
+_VERSIONS = Statement(
+    text(
+        f"SELECT {stored_answers.USED} AS used, CAST(accounts.xmin AS text) AS version, "
+        + _COLUMNS
+        + _ASKED
+    ).columns(column("used"), column("version"), *_NAMES)
+)
 _READ = select(
     _ACCOUNTS.c.organization_id,
     _ACCOUNTS.c.provider_id,
@@ -67,22 +70,25 @@ def lock_snapshots(
 
 
 def read_snapshots(
-    session: Session, orders: Collection[Order], requests: Collection[RequestKey], now: datetime
+    change: Session | Direct,
+    orders: Collection[Order],
+    requests: Collection[RequestKey],
+    now: datetime,
 ) -> tuple[dict[Key, Snapshot], set[tuple[str, str]]]:
     """The same without locking anything on PostgreSQL: the accounts have versions instead.
 
     Also returns which of the requests were answered before, as pairs (scope, key).
     """
-    if not is_postgresql(session):
-        used = stored_answers.used(session, requests)
-        return lock_snapshots(session, orders, now), used
+    if isinstance(change, Session):
+        used = stored_answers.used(change, requests)
+        return lock_snapshots(change, orders, now), used
     parameters = _parameters(_keys(orders)) | stored_answers.keys_parameters(requests)
-    rows = session.connection().execute(_VERSIONS, parameters).all()
+    rows = change.rows(_VERSIONS, parameters)
     snapshots = _snapshots((columns for _, _, *columns in rows), now)
     for row in rows:
         snapshots[row.organization_id].version = row.version
     used = {(scope, key) for scope, key in (rows[0].used or () if rows else ())}
-    return _by_key(session, orders, snapshots), used
+    return _by_key(change, orders, snapshots), used
 
 
 def lock_accounts(
@@ -115,9 +121,9 @@ def _parameters(keys: Collection[Key]) -> dict[str, Any]:
 
 
 def _by_key(
-    session: Session, orders: Collection[Order], snapshots: Mapping[UUID, Snapshot]
+    change: Session | Direct, orders: Collection[Order], snapshots: Mapping[UUID, Snapshot]
 ) -> dict[Key, Snapshot]:
-    _read_reservations(session, orders, snapshots)
+    _read_reservations(change, orders, snapshots)
     locked = {}
     for provider_id, organization_id in _keys(orders):
         snapshot = snapshots.get(ids.to_uuid("org", organization_id))
@@ -144,7 +150,7 @@ def _belongs(snapshot: Snapshot, provider_id: str | None) -> bool:
 
 
 def _read_reservations(
-    session: Session, orders: Iterable[Order], snapshots: Mapping[UUID, Snapshot]
+    change: Session | Direct, orders: Iterable[Order], snapshots: Mapping[UUID, Snapshot]
 ) -> None:
     """Read those that the orders name, after their accounts are locked."""
     named = [
@@ -155,7 +161,7 @@ def _read_reservations(
     ]
     if not named:
         return
-    for held in queries.held(session, named):
+    for held in queries.held(change, named):
         snapshot = snapshots.get(held.organization_id)
         if snapshot is not None:
             snapshot.reservations[held.id] = held

@@ -15,12 +15,21 @@ from billing.models import Account, Buckets, Entry, Spending
 from billing.values import FROZEN, MAX_STORED, SPENDING_KINDS, Code, Transfer
 
 
-def lock_account(session: Session, organization_id: str, *, spending: bool = False) -> Account:
+def lock_account(
+    session: Session,
+    organization_id: str,
+    *,
+    spending: bool = False,
+    provider_id: str | None = None,
+) -> Account:
     """The account, locked until this transaction ends. ``spending``: it is about to be charged.
+    ``provider_id``: the provider that it must belong to; None if that was checked.
 
     Raises NoAccount, AccountClosed and, for spending, AccountFrozen.
     """
     account = queries.get_account(session, organization_id, lock=True)
+    if provider_id is not None and account.provider_id != provider_id:
+        raise queries.NoAccount()
     if account.is_closed:
         raise AccountClosed()
     if spending and account.status == FROZEN:

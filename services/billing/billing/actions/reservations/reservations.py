@@ -24,9 +24,14 @@ def reserve_order(
     description: str,
     expires_in: int,
     by: Actor,
+    provider_id: str | None = None,
 ) -> Order:
-    """The order that holds the amount for ``expires_in`` seconds."""
-    return Order(organization_id, Reserve(ids.new("res"), amount, description, expires_in), by)
+    """The order that holds the amount for ``expires_in`` seconds.
+
+    ``provider_id``: the provider that the customer must belong to; None if that was checked.
+    """
+    command = Reserve(ids.new("res"), amount, description, expires_in)
+    return Order(organization_id, command, by, provider_id)
 
 
 def capture_order(
@@ -37,15 +42,19 @@ def capture_order(
     amount: int | None = None,
     final: bool = True,
     cost: int = 0,
+    provider_id: str | None = None,
 ) -> Order:
     """The order that charges an amount that is held, by default all of it, and the provider for the
     cost. ``final`` releases the rest."""
-    return Order(organization_id, Capture(reservation_id, amount, final, cost), by)
+    command = Capture(reservation_id, amount, final, cost)
+    return Order(organization_id, command, by, provider_id)
 
 
-def release_order(*, organization_id: str, reservation_id: str, by: Actor) -> Order:
+def release_order(
+    *, organization_id: str, reservation_id: str, by: Actor, provider_id: str | None = None
+) -> Order:
     """The order that releases all that is still held."""
-    return Order(organization_id, Release(reservation_id), by)
+    return Order(organization_id, Release(reservation_id), by, provider_id)
 
 
 def reserve(session: Session, *, now: datetime, **terms: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import health
 from chassis.db.database import Database
+from chassis.db.direct import Direct
 from chassis.db.group_commit import GroupCommit
 from chassis.db.idempotency_keys import Answer, RequestKey
 from chassis.db.retries import unchecked_connections
@@ -18,7 +19,7 @@ from chassis.http.idempotency import keys
 from chassis.http.responses import json_response
 from chassis.runtime import failpoints
 
-Act = Callable[[Session, Sequence[Request]], Sequence[Answer | None]]
+Act = Callable[[Session | Direct, Sequence[Request]], Sequence[Answer | None]]
 
 
 def attach(app: Flask, database: Database, act: Act) -> None:
@@ -26,8 +27,8 @@ def attach(app: Flask, database: Database, act: Act) -> None:
     their answers; its result is None for a request that has to be done on its own."""
 
     def run(requests: Sequence[Request]) -> Sequence[Answer | None]:
-        with unchecked_connections(), database.one_change() as session:
-            answers = act(session, requests)
+        with unchecked_connections(), database.one_change() as change:
+            answers = act(change, requests)
         failpoints.hit("application.after_commit")
         return answers
 
