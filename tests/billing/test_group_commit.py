@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from billing.actions.ledger.entries import Posted
 from billing.models import Entry
 from billing.values import UNIT
 from chassis.auth.actor import SYSTEM
+from chassis.db.database import Database
 from chassis.db.idempotency_keys import Answer, IdempotencyKey, RequestKey
 from chassis.db.stored_answers import Request
 from chassis.runtime import clock, ids
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from tests.billing.conftest import World
 
@@ -143,3 +145,20 @@ def test_a_group_that_fails_is_done_one_by_one(
     body = {"amount": "1", "kind": "usage", "description": "Calls"}
     assert world.post(org, "charges", body).status_code == 201
     assert charged(world, org) == [UNIT]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_the_statements_of_groups_are_not_planned_for_each_group(world: World) -> None:
+    org = world.open(limit="100")
+    with closing(Database(world.database.url, pool_size=1)) as database:
+        for size in (1, 2, 3, 1, 1, 4, 2, 1):
+            with database.one_change() as change:
+                actions.post_group(change, [request(org) for _ in range(size)], now=clock.now())
+        with database.reading() as session:
+            plans = session.execute(
+                text(
+                    "SELECT generic_plans FROM pg_prepared_statements"
+                    " WHERE statement LIKE '%accounts%'"
+                )
+            )
+            assert [count for (count,) in plans] == [3, 3]

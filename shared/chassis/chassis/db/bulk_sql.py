@@ -69,6 +69,14 @@ def among(session: Session, column: Any, values: Collection[Any]) -> Any:
     return column.in_(values)
 
 
+def array_parameter(name: str, kind: str) -> str:
+    """SQL for a parameter that is an array of this type.
+
+    The planner cannot see how many elements it has, so it keeps one plan for all executions.
+    """
+    return f"(SELECT CAST(:{name} AS {kind}[]))"
+
+
 def array(values: Collection[Any]) -> str:
     """Numbers, texts or UUIDs as a PostgreSQL array literal.
 

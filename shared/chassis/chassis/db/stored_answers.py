@@ -13,18 +13,20 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from chassis.db.bulk_sql import array_parameter
 from chassis.db.idempotency_keys import Answer, IdempotencyKey, RequestKey
 
+_ASKED = f"unnest({array_parameter('scopes', 'text')}, {array_parameter('keys', 'text')})"
 # An array of pairs (scope, key). Its parameters are made by ``keys_parameters``. Each key is looked
 # up on its own, so that no plan ever reads the whole index.
 USED = """(
     SELECT json_agg(json_build_array(asked.scope, asked.key))
-    FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[])) AS asked (scope, key),
+    FROM {asked} AS asked (scope, key),
     LATERAL (
         SELECT FROM idempotency_keys AS used
         WHERE used.scope = asked.scope AND used.key = asked.key LIMIT 1
     ) AS used
-)"""
+)""".replace("{asked}", _ASKED)
 # Its parameter is made by ``answers_parameter``. Fails if a key is used. ``concerns`` can be joined
 # with what the statement changes.
 STORE = """

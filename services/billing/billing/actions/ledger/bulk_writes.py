@@ -15,6 +15,7 @@ from chassis.db import stored_answers
 from chassis.db.bulk_sql import (
     MAX_PLAIN_ROWS,
     array,
+    array_parameter,
     copy_rows,
     insert_rows,
     on_conflict_do_nothing,
@@ -183,11 +184,11 @@ def _recordset(parameter: str, table: Any, names: Iterable[str]) -> str:
 
 _LOCKED = """
     changed AS (
-        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}) AS changed (organization_id, {changed})
+        SELECT * FROM unnest({id}, {arrays}) AS changed (organization_id, {changed})
     )"""
 _UNCHANGED = """
     given AS (
-        SELECT * FROM unnest(CAST(:id AS uuid[]), {arrays}, CAST(:version AS text[]))
+        SELECT * FROM unnest({id}, {arrays}, {version})
             AS given (organization_id, {changed}, version)
     ), unchanged AS (
         SELECT organization_id FROM accounts JOIN given USING (organization_id)
@@ -219,7 +220,9 @@ _ANSWERED = f""", answered AS (
         {stored_answers.STORE} JOIN changed ON changed.organization_id = concerns
     )"""
 _PARTS = {
-    "arrays": ", ".join(f"CAST(:{name} AS bigint[])" for name in _STORED[1:-1]),
+    "id": array_parameter("id", "uuid"),
+    "arrays": ", ".join(array_parameter(name, "bigint") for name in _STORED[1:-1]),
+    "version": array_parameter("version", "text"),
     "changed": ", ".join(_STORED[1:-1]),
     "changes": ", ".join(f"{name} = changed.{name}" for name in CHANGED),
     "columns": ", ".join(Row._fields),

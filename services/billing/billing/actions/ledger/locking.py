@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import stored_answers
-from chassis.db.bulk_sql import array
+from chassis.db.bulk_sql import array, array_parameter
 from chassis.db.direct import Direct, Statement
 from chassis.db.idempotency_keys import RequestKey
 from chassis.db.upserts import is_postgresql
@@ -30,8 +30,8 @@ _COLUMNS = ", ".join(
     ["accounts.organization_id", "accounts.provider_id", _THRESHOLD]
     + [f"accounts.{name}" for name in READ]
 )
-_ASKED = """
-    FROM unnest(CAST(:organizations AS uuid[]), CAST(:providers AS uuid[]))
+_ASKED = f"""
+    FROM unnest({array_parameter("organizations", "uuid")}, {array_parameter("providers", "uuid")})
         AS asked (organization_id, provider_id)
     JOIN accounts USING (organization_id)
     WHERE asked.provider_id IN (accounts.provider_id, CAST(:any AS uuid))
