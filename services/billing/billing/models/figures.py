@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from billing.values import MAX_AMOUNT, POSTPAID, PREPAID, Code, Transfer
 
+# Prepaid, surplus, unbilled, invoiced, held.
+BucketValues = tuple[int, int, int, int, int]
 # The buckets, and what a credit of one unit does to them.
 _EFFECT_OF_CREDIT = {
     Code.PREPAID: ("prepaid", 1),
@@ -44,8 +46,9 @@ class Buckets:
     invoiced: int = 0
     held: int = 0
 
-    def post(self, transfer: Transfer) -> None:
-        """Move the amount. Transfers between the provider's own accounts change no bucket."""
+    def post(self, transfer: Transfer) -> BucketValues:
+        """Move the amount, and return the buckets after it. Transfers between the provider's own
+        accounts change no bucket."""
         debit, credit, amount = transfer.debit, transfer.credit, transfer.amount
         if debit in _EFFECT_OF_CREDIT:
             name, sign = _EFFECT_OF_CREDIT[debit]
@@ -53,6 +56,7 @@ class Buckets:
         if credit in _EFFECT_OF_CREDIT:
             name, sign = _EFFECT_OF_CREDIT[credit]
             setattr(self, name, getattr(self, name) + sign * amount)
+        return self.prepaid, self.surplus, self.unbilled, self.invoiced, self.held
 
     def after(self, transfer: Transfer) -> "Buckets":
         """The buckets once the transfer is posted."""

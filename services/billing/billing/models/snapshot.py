@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from billing.models.account import limit_in_force, top_up_threshold
-from billing.models.figures import Figures
+from billing.models.figures import BucketValues, Figures
 from billing.models.reservation import Held
 from billing.values import Code, Transfer
 
+_WALLET = Code.WALLET
 # The columns that postings change, and all that are read.
 CHANGED = ("prepaid", "surplus", "unbilled", "invoiced", "held", "seq", "on_wallet")
 READ = (
@@ -96,10 +97,10 @@ class Snapshot(Figures):
         buckets = abs(self.prepaid) + self.surplus + self.unbilled + self.invoiced + self.held
         return buckets + self.limit + abs(self.on_wallet)
 
-    def post(self, transfer: Transfer) -> None:
+    def post(self, transfer: Transfer) -> BucketValues:
         """Move the amount, also on the provider's balance."""
-        Figures.post(self, transfer)
-        if transfer.debit == Code.WALLET:
+        if transfer.debit == _WALLET:
             self.on_wallet += transfer.amount
-        elif transfer.credit == Code.WALLET:
+        elif transfer.credit == _WALLET:
             self.on_wallet -= transfer.amount
+        return Figures.post(self, transfer)

@@ -4,8 +4,9 @@ On PostgreSQL more than ``MAX_PLAIN_ROWS`` rows go through COPY, or as arrays in
 rows may exist. SQLite takes them one after the other in one call.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
 from sqlalchemy.dialects import postgresql
@@ -35,7 +36,9 @@ def insert_rows(
     if conflict is None and len(rows) > MAX_PLAIN_ROWS and is_postgresql(session):
         copy_rows(session, table, names, rows)
     elif conflict is None:
-        session.connection().execute(statement, _named(names, rows))
+        values = _named(names, rows)
+        # As a list, a single row takes the driver longer.
+        session.connection().execute(statement, values[0] if len(values) == 1 else values)
     elif is_postgresql(session):
         source = select(_unnested(table, names, rows))
         session.connection().execute(conflict(statement.from_select(list(names), source)))
@@ -59,14 +62,14 @@ def update_rows(
     )
 
 
-def among(session: Session, column: Any, values: Collection[Any]) -> Any:
-    """The condition that a column has one of these values.
-
-    On PostgreSQL it is the same statement however many values there are.
-    """
-    if is_postgresql(session):
-        return column == any_(cast(literal(array(values), Text), postgresql.ARRAY(column.type)))
-    return column.in_(values)
+def among(column: Any, parameter: str) -> Mapping[str, Any]:
+    """For each kind of database, the condition that a column has one of the values of a parameter,
+    for statements that are made once. ``array`` makes the parameter on PostgreSQL."""
+    values = cast(bindparam(parameter, type_=Text), postgresql.ARRAY(column.type))
+    return {
+        "postgresql": column == any_(values),
+        "sqlite": column.in_(bindparam(parameter, expanding=True)),
+    }
 
 
 def array_parameter(name: str, kind: str) -> str:
@@ -83,9 +86,13 @@ def array(values: Collection[Any]) -> str:
     Many times faster than having the driver adapt the values one by one.
     """
     first = next(iter(values), None)
-    if isinstance(first, str):
-        values = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]
-    return "{" + ",".join(map(str, values)) + "}"
+    if isinstance(first, UUID):
+        texts: Iterable[str] = [value.hex for value in values]
+    elif isinstance(first, str):
+        texts = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]
+    else:
+        texts = map(str, values)
+    return "{" + ",".join(texts) + "}"
 
 
 def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chassis.auth.actor import Actor
 from chassis.runtime import ids
 
 from billing.models.decisions import Posting
+from billing.models.figures import BucketValues
 from billing.models.journal import Row
 from billing.models.snapshot import Snapshot
 from billing.values import SPENDING_KINDS
 
-Buckets = tuple[int, int, int, int, int]
+# What only the first row of a posting has: the id of its usage record, its description, who posted
+# it (two columns) and its reservation.
+_NO_NOTES = (None, None, None, None, None)
 
 
 class Posted(NamedTuple):
@@ -28,22 +31,13 @@ def enter(snapshot: Snapshot, posting: Posting, *, by: Actor, now: datetime) -> 
 
     ``moved``, the description and who it was are on the first row only.
     """
-    net, after = snapshot.net, []
-    for transfer in posting.transfers:
-        snapshot.post(transfer)
-        after.append(
-            (
-                snapshot.prepaid,
-                snapshot.surplus,
-                snapshot.unbilled,
-                snapshot.invoiced,
-                snapshot.held,
-            )
-        )
+    net = snapshot.net
+    buckets = [snapshot.post(transfer) for transfer in posting.transfers]
     moved = snapshot.net - net
-    rows = _rows(snapshot, posting, after, moved, by, now)
+    rows = _rows(snapshot, posting, buckets, moved, by, now)
     snapshot.seq += len(rows)
-    snapshot.usable_before = max(snapshot.usable_before, snapshot.usable)
+    usable = snapshot.usable
+    snapshot.usable_before = max(snapshot.usable_before, usable)
     if posting.kind in SPENDING_KINDS:
         snapshot.spent -= moved
     if posting.held is not None:
@@ -54,39 +48,37 @@ def enter(snapshot: Snapshot, posting: Posting, *, by: Actor, now: datetime) -> 
 def _rows(
     snapshot: Snapshot,
     posting: Posting,
-    after: Sequence[Buckets],
+    after: Sequence[BucketValues],
     moved: int,
     by: Actor,
     now: datetime,
 ) -> list[Row]:
     """``after``: the buckets after each transfer."""
-    held, balance = posting.held, snapshot.balance
-    transaction_id, occurred_at = ids.new_uuid(), posting.occurred_at or now
+    kind, transfers, description, source, occurred_at, held = posting
+    reservation_id = None if held is None else ids.to_uuid("res", held.id)
+    notes: tuple[Any, ...] = (source, description, by.kind, by.id, reservation_id)
+    transaction_id, balance, part = ids.new_uuid(), snapshot.balance, 0
     rows = []
-    for part, (transfer, buckets) in enumerate(zip(posting.transfers, after, strict=True)):
-        is_first = part == 0
-        rows.append(
-            Row(
-                snapshot.id,
-                snapshot.seq + part + 1,
-                transaction_id,
-                part,
-                snapshot.provider_id,
-                snapshot.currency,
-                posting.kind,
-                int(transfer.debit),
-                int(transfer.credit),
-                transfer.amount,
-                moved if is_first else 0,
-                balance,
-                *buckets,
-                occurred_at,
-                now,
-                posting.source if is_first else None,
-                posting.description if is_first else None,
-                by.kind if is_first else None,
-                by.id if is_first else None,
-                ids.to_uuid("res", held.id) if held is not None and is_first else None,
-            )
+    for transfer, buckets in zip(transfers, after, strict=True):
+        debit, credit, amount, _, _ = transfer
+        values = (
+            snapshot.id,
+            snapshot.seq + part + 1,
+            transaction_id,
+            part,
+            snapshot.provider_id,
+            snapshot.currency,
+            kind,
+            int(debit),
+            int(credit),
+            amount,
+            moved,
+            balance,
+            *buckets,
+            occurred_at or now,
+            now,
+            *notes,
         )
+        rows.append(Row._make(values))
+        part, moved, notes = part + 1, 0, _NO_NOTES
     return rows

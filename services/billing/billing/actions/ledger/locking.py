@@ -104,7 +104,7 @@ def _keys(orders: Iterable[Order]) -> set[Key]:
 
 def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, Snapshot]:
     if is_postgresql(session):
-        return _snapshots(session.connection().execute(_LOCK, _parameters(keys)), now)
+        return _snapshots(session.connection().execute(_LOCK, _parameters(keys)).all(), now)
     # SQLite has no row locks: the transaction has locked the whole database.
     organization_ids = {organization_id for _, organization_id in keys}
     rows = session.execute(_READ.where(_ACCOUNTS.c.organization_id.in_(organization_ids)))

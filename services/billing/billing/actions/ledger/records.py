@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chassis.db.bulk_sql import among
-from sqlalchemy import select
+from chassis.db.bulk_sql import among, array
+from chassis.db.upserts import is_postgresql
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from billing import queries
@@ -14,6 +15,19 @@ from billing.models.decisions import Charge, Refusal
 
 Key = tuple[str | None, str]
 DUPLICATE, REUSED = Refusal("duplicate"), Refusal("record_id_reused")
+_JOURNAL: Any = Entry.__table__
+_COLUMNS = (
+    _JOURNAL.c.source,
+    _JOURNAL.c.organization_id,
+    _JOURNAL.c.amount,
+    _JOURNAL.c.occurred_at,
+    _JOURNAL.c.description,
+    _JOURNAL.c.transaction_id,
+)
+_KNOWN = {
+    name: select(*_COLUMNS).where(_JOURNAL.c.provider_id == bindparam("provider_id"), is_among)
+    for name, is_among in among(_JOURNAL.c.source, "sources").items()
+}
 
 
 class KnownRecords:
@@ -58,16 +72,12 @@ def known_records(session: Session, orders: Sequence[Order]) -> KnownRecords:
 def _read(
     session: Session, known: KnownRecords, provider_id: str | None, sources: set[str]
 ) -> None:
-    rows = session.execute(
-        select(
-            Entry.source,
-            Entry.organization_id,
-            Entry.amount,
-            Entry.occurred_at,
-            Entry.description,
-            Entry.transaction_id,
-        ).where(Entry.provider_id == provider_id, among(session, Entry.source, sources))
-    ).all()
+    connection = session.connection()
+    parameters = {
+        "provider_id": provider_id,
+        "sources": array(sources) if is_postgresql(session) else sources,
+    }
+    rows = connection.execute(_KNOWN[connection.dialect.name], parameters).all()
     costs = queries.provider_costs(
         session, [(row.organization_id, row.transaction_id) for row in rows]
     )
