@@ -5,6 +5,7 @@ rows may exist. SQLite takes them one after the other in one call.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -30,20 +31,22 @@ def insert_rows(
 ) -> None:
     """Insert the rows, whose values are in the order of ``names``; ids may be UUIDs.
 
-    ``conflict`` adds an ON CONFLICT clause to the insert, which COPY does not support.
+    ``conflict``, a function of a module, adds an ON CONFLICT clause to the insert, which COPY does
+    not support.
     """
-    statement = upserts.insert(session, table)
-    if conflict is None and len(rows) > MAX_PLAIN_ROWS and is_postgresql(session):
-        copy_rows(session, table, names, rows)
-    elif conflict is None:
-        values = _named(names, rows)
-        # As a list, a single row takes the driver longer.
-        session.connection().execute(statement, values[0] if len(values) == 1 else values)
-    elif is_postgresql(session):
-        source = select(_unnested(table, names, rows))
-        session.connection().execute(conflict(statement.from_select(list(names), source)))
-    else:
-        session.connection().execute(conflict(statement), _named(names, rows))
+    if is_postgresql(session):
+        if conflict is None and len(rows) > MAX_PLAIN_ROWS:
+            copy_rows(session, table, names, rows)
+            return
+        if conflict is not None:
+            source = select(_unnested(table, names, rows))
+            statement = upserts.insert(session, table).from_select(list(names), source)
+            session.connection().execute(conflict(statement))
+            return
+    statement = _insert(session.get_bind().dialect.name, table, conflict)
+    values = _named(names, rows)
+    # As a list, a single row takes the driver longer.
+    session.connection().execute(statement, values[0] if len(values) == 1 else values)
 
 
 def on_conflict_do_nothing(statement: Any) -> Any:
@@ -55,11 +58,8 @@ def update_rows(
     session: Session, table: Table, key: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
     """Set ``names`` of the rows with that ``key``, one by one; each of ``rows`` starts with it."""
-    statement = update(table).where(table.c[key] == bindparam("the_key", type_=table.c[key].type))
-    session.connection().execute(
-        statement.values({name: bindparam(name) for name in names}),
-        _named(("the_key", *names), rows),
-    )
+    statement = _update(table, key, tuple(names))
+    session.connection().execute(statement, _named(("the_key", *names), rows))
 
 
 def among(column: Any, parameter: str) -> Mapping[str, Any]:
@@ -93,6 +93,19 @@ def array(values: Collection[Any]) -> str:
     else:
         texts = map(str, values)
     return "{" + ",".join(texts) + "}"
+
+
+# Made once: making a statement takes longer than running it.
+@cache
+def _insert(dialect_name: str, table: Table, conflict: Callable[[Any], Any] | None) -> Any:
+    statement = upserts.insert_for(dialect_name, table)
+    return statement if conflict is None else conflict(statement)
+
+
+@cache
+def _update(table: Table, key: str, names: tuple[str, ...]) -> Any:
+    statement = update(table).where(table.c[key] == bindparam("the_key", type_=table.c[key].type))
+    return statement.values({name: bindparam(name) for name in names})
 
 
 def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from chassis.db.direct import Direct, Statement
 from chassis.db.idempotency_keys import RequestKey
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import ColumnClause, column, select, text
+from sqlalchemy import ColumnClause, bindparam, column, select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
@@ -23,6 +23,7 @@ from billing.models.snapshot import READ, Snapshot
 Key = tuple[str | None, str]
 _ANY = UUID(int=0)  # in place of a provider that was checked
 _ACCOUNTS: Any = Account.__table__
+_PROVIDERS: Any = Provider.__table__
 _THRESHOLD = """(
         SELECT settings ->> 'low_credit_threshold' FROM providers WHERE id = accounts.provider_id
     ) AS low_threshold"""
@@ -49,12 +50,16 @@ _VERSIONS = Statement(
         + _ASKED
     ).columns(column("used"), column("version"), *_NAMES)
 )
-_READ = select(
-    _ACCOUNTS.c.organization_id,
-    _ACCOUNTS.c.provider_id,
-    Provider.settings["low_credit_threshold"].as_string(),
-    *(_ACCOUNTS.c[name] for name in READ),
-).outerjoin(Provider, Provider.id == _ACCOUNTS.c.provider_id)
+_READ = (
+    select(
+        _ACCOUNTS.c.organization_id,
+        _ACCOUNTS.c.provider_id,
+        _PROVIDERS.c.settings["low_credit_threshold"].as_string(),
+        *(_ACCOUNTS.c[name] for name in READ),
+    )
+    .outerjoin(_PROVIDERS, _PROVIDERS.c.id == _ACCOUNTS.c.provider_id)
+    .where(_ACCOUNTS.c.organization_id.in_(bindparam("organizations", expanding=True)))
+)
 
 
 def lock_snapshots(
@@ -106,8 +111,8 @@ def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, 
     if is_postgresql(session):
         return _snapshots(session.connection().execute(_LOCK, _parameters(keys)).all(), now)
     # SQLite has no row locks: the transaction has locked the whole database.
-    organization_ids = {organization_id for _, organization_id in keys}
-    rows = session.execute(_READ.where(_ACCOUNTS.c.organization_id.in_(organization_ids)))
+    organization_ids = list({organization_id for _, organization_id in keys})
+    rows = session.connection().execute(_READ, {"organizations": organization_ids})
     return _snapshots(([_uuid(row[0]), _uuid(row[1]), *row[2:]] for row in rows), now)
 
 
