@@ -5,14 +5,24 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from billing import actions, jobs, queries
-from billing.actions.invoicing import billing_run
+from billing.actions.invoicing import invoices
+from billing.actions.ledger import posting
 from billing.models import Account, Entry, Invoice
-from billing.values import day_start, local_day, month_end, month_start, parse_money
+from billing.values import (
+    Code,
+    Transfer,
+    day_start,
+    local_day,
+    month_end,
+    month_start,
+    parse_money,
+)
 from chassis.runtime import ids
 from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 
 from tests.billing.conftest import CLERK
-from tests.billing.invoices.books import check_books, choose, listed, names, run_action
+from tests.billing.invoices.books import check_books, choose, listed, names
 from tests.billing.test_concurrency import at_once
 
 SECOND = timedelta(seconds=1)
@@ -70,7 +80,7 @@ def issue(world, org, at):
 
 
 def end_months(world, now):
-    while run_action(world, actions.run_billing, now):
+    while jobs.run_billing(world.database, now, None):
         pass
 
 
@@ -269,28 +279,31 @@ def test_a_surplus_pays_the_monthly_invoice(world):
         check_books(world, org)
 
 
-class Crash(Exception):
+class Crash(BaseException):
     pass
 
 
-def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypatch):
+@pytest.mark.both_databases
+@pytest.mark.parametrize("moment", ["before the invoices", "before the commit"])
+def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypatch, moment):
     end_months(world, datetime(2031, 1, 31, tzinfo=UTC))
-    orgs = [opened(world) for _ in range(100)]
+    orgs = [opened(world) for _ in range(25)]
     for org in orgs:
         charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
-    now, issued, whole = datetime(2031, 2, 5, tzinfo=UTC), [], billing_run.issue_regular
+    now, blocks, whole = datetime(2031, 2, 5, tzinfo=UTC), [], invoices.write
 
-    def fragile(*args, **kwargs):
-        if len(issued) == 57:
-            raise Crash()
-        issued.append(whole(*args, **kwargs).organization_id)
+    def fragile(session, issues, **kwargs):
+        blocks.append([issue.customer.organization_id for issue in issues])
+        if len(blocks) == 3 and moment == "before the invoices":
+            raise Crash
+        whole(session, issues, **kwargs)
+        if len(blocks) == 3:
+            raise Crash
 
-    monkeypatch.setattr(billing_run, "issue_regular", fragile)
+    monkeypatch.setattr(jobs, "BLOCK", 7)
+    monkeypatch.setattr(invoices, "write", fragile)
     with pytest.raises(Crash):
-        while run_action(
-            world, lambda session, now: actions.run_billing(session, now=now, limit=20), now
-        ):
-            pass
+        end_months(world, now)
     with world.database.reading() as session:
         done = session.scalars(
             select(Invoice.organization_id).where(Invoice.organization_id.in_(orgs))
@@ -298,35 +311,43 @@ def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypa
         rows = session.scalars(
             select(Entry).where(Entry.organization_id.in_(orgs), Entry.kind == "invoice")
         ).all()
-    assert sorted(done) == sorted(row.organization_id for row in rows) == sorted(issued[:40])
-    monkeypatch.setattr(billing_run, "issue_regular", whole)
+    assert sorted(done) == sorted(row.organization_id for row in rows)
+    assert sorted(done) == sorted(set(blocks[0] + blocks[1]) & set(orgs))
+    monkeypatch.setattr(invoices, "write", whole)
     end_months(world, now)
     with world.database.reading() as session:
-        invoices = session.scalars(select(Invoice).where(Invoice.organization_id.in_(orgs))).all()
+        issued = session.scalars(select(Invoice).where(Invoice.organization_id.in_(orgs))).all()
         left = select(Account).where(Account.organization_id.in_(orgs), Account.unbilled > 0)
         assert not session.scalars(left).all()
-    assert sorted(invoice.organization_id for invoice in invoices) == sorted(orgs)
-    assert {invoice.total for invoice in invoices} == {10_000_000}
-    check_books(world, orgs[0])
+    assert sorted(invoice.organization_id for invoice in issued) == sorted(orgs)
+    assert {invoice.total for invoice in issued} == {10_000_000}
+    for org in orgs[::8]:
+        assert names(world, org) == ["invoice_issued"]
+        check_books(world, org)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_concurrent_billing_runs_share_the_accounts(world):
+def test_two_concurrent_billing_runs_share_the_accounts(world, monkeypatch):
     now = datetime(2031, 2, 5, tzinfo=UTC)
     end_months(world, now)
-    orgs = [opened(world) for _ in range(40)]
+    orgs = [opened(world) for _ in range(14)]
     for org in orgs:
         charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
-    both = threading.Barrier(2)
+    both, whole = threading.Barrier(2), invoices.write
 
-    def run_jobs():
-        with world.database.transaction() as session:
-            done = actions.run_billing(session, now=now, limit=20)
+    def write_together(session, issues, **kwargs):
+        if issues:
             both.wait(120)
-        return done
+        whole(session, issues, **kwargs)
 
-    assert at_once(run_jobs, run_jobs) == [20, 20]
-    assert run_action(world, actions.run_billing, now) == 0
+    monkeypatch.setattr(jobs, "BLOCK", 7)
+    monkeypatch.setattr(invoices, "write", write_together)
+
+    def run():
+        return jobs.run_billing(world.database, now, None)
+
+    assert at_once(run, run) == [7, 7]
+    assert run() == 0
     for org in orgs:
         assert len(listed(world, org)) == 1
 
@@ -344,20 +365,23 @@ def test_the_billing_run_skips_locked_accounts(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_shared_data_is_read_once_per_batch(world):
+def test_the_number_of_statements_does_not_depend_on_that_of_the_accounts(world):
     def statements(count):
-        for _ in range(count):
-            charge(world, opened(world), "10", datetime(2031, 1, 6, tzinfo=UTC))
+        for number in range(count):
+            org = opened(world)
+            charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+            if number % 3 == 0:
+                world.top_up(org, "4")
         seen = []
 
         def see(_connection, _cursor, statement, *_):
             seen.append(statement)
 
         event.listen(world.database.engine, "before_cursor_execute", see)
-        run_action(world, actions.run_billing, datetime(2031, 2, 5, tzinfo=UTC))
+        jobs.run_billing(world.database, datetime(2031, 2, 5, tzinfo=UTC), None)
         event.remove(world.database.engine, "before_cursor_execute", see)
         # Few rows are inserted, many copied, which is not seen.
-        return [s for s in seen if not any(name in s for name in ("outbox", "audit_entries"))]
+        return [s for s in seen if not s.startswith("INSERT INTO ")]
 
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     assert len(statements(3)) == len(statements(30))
@@ -377,25 +401,129 @@ def test_billing_and_overdue_run_as_jobs(world):
     assert "invoice_overdue" in names(world, org)
 
 
-def test_a_failing_account_does_not_block_others(world, monkeypatch):
-    orgs = [opened(world) for _ in range(3)]
+def _fail_while_preparing(patched, failing):
+    prepare = invoices.prepare
+
+    def fail(customer, *rest, **more):
+        if customer.organization_id in failing:
+            raise ZeroDivisionError
+        return prepare(customer, *rest, **more)
+
+    patched.setattr(invoices, "prepare", fail)
+
+
+def _fail_while_writing(patched, failing):
+    write = invoices.write
+
+    def fail(session, issues, **more):
+        write(session, issues, **more)
+        if failing & {issue.customer.organization_id for issue in issues}:
+            raise ZeroDivisionError
+
+    patched.setattr(invoices, "write", fail)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("break_", [_fail_while_preparing, _fail_while_writing])
+def test_failing_accounts_do_not_block_others(world, monkeypatch, break_):
+    end_months(world, datetime(2031, 2, 2, tzinfo=UTC))
+    orgs = [opened(world) for _ in range(9)]
     for org in orgs:
         charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
-    issue_regular = billing_run.issue_regular
-
-    def fail_for_the_second(session, account, *rest, **more):
-        if account.organization_id == orgs[1]:
-            raise ZeroDivisionError
-        return issue_regular(session, account, *rest, **more)
-
-    now = datetime(2031, 2, 2, tzinfo=UTC)
+    now, failing = datetime(2031, 2, 2, tzinfo=UTC), {orgs[0], orgs[1], orgs[6]}
+    # Two fill the first block.
+    monkeypatch.setattr(jobs, "BLOCK", 2)
     with monkeypatch.context() as patched:
-        patched.setattr(billing_run, "issue_regular", fail_for_the_second)
-        while jobs.run_billing(world.database, now, None):
-            pass
-        assert [len(totals(world, org)) for org in orgs] == [1, 0, 1]
-    assert jobs.run_billing(world.database, now, None) >= 1
-    assert [len(totals(world, org)) for org in orgs] == [1, 1, 1]
+        break_(patched, failing)
+        end_months(world, now)
+        expected = [0 if org in failing else 1 for org in orgs]
+        assert [len(totals(world, org)) for org in orgs] == expected
+    end_months(world, now)
+    for org in orgs:
+        assert totals(world, org) == [("5.00", "2031-01-05", "2031-01-31")]
+        assert names(world, org) == ["invoice_issued"]
+        check_books(world, org)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("timezone", "Not/A_Zone"),
+        ("invoices", 0),  # the number of its next invoice is taken
+        ("invoiced_seq", 1),  # the previous invoice covers up to another row
+    ],
+)
+def test_an_account_with_damaged_data_is_left_as_it_is(world, column, value):
+    orgs, now = [opened(world) for _ in range(3)], datetime(2031, 2, 2, tzinfo=UTC)
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 6, tzinfo=UTC))
+        charge(world, org, "5", datetime(2031, 1, 7, tzinfo=UTC))
+        issue(world, org, datetime(2031, 1, 8, tzinfo=UTC))
+        charge(world, org, "7", datetime(2031, 1, 9, tzinfo=UTC))
+    with world.database.transaction() as session:
+        damaged = session.get_one(Account, orgs[1])
+        whole = getattr(damaged, column)
+        setattr(damaged, column, value)
+    end_months(world, now)
+    issued = [[total for total, *_ in totals(world, org)] for org in (orgs[0], orgs[2])]
+    assert issued == [["10.00", "7.00"]] * 2
+    if column != "invoiced_seq":
+        assert len(totals(world, orgs[1])) == 1
+        with world.database.transaction() as session:
+            setattr(session.get_one(Account, orgs[1]), column, whole)
+        end_months(world, now)
+        check_books(world, orgs[1])
+
+
+def test_an_unavailable_database_is_not_taken_for_a_failing_account(world, monkeypatch):
+    attempts = []
+
+    def fail(*_, **__):
+        attempts.append(1)
+        raise OperationalError("", None, Exception())
+
+    opened(world)
+    monkeypatch.setattr(actions, "run_billing", fail)
+    with pytest.raises(OperationalError):
+        jobs.run_billing(world.database, datetime(2031, 2, 2, tzinfo=UTC), None)
+    assert len(attempts) == 1
+
+
+@pytest.mark.both_databases
+def test_a_surplus_pays_open_invoices_first_and_publishes_what_is_paid(world):
+    orgs = [opened(world) for _ in range(3)]
+    for org in orgs:
+        charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+        issue(world, org, datetime(2031, 1, 8, tzinfo=UTC))
+        charge(world, org, "7", datetime(2031, 1, 9, tzinfo=UTC))
+    with world.database.transaction() as session:
+        for org, surplus in zip(orgs, (4_000_000, 12_000_000, 20_000_000), strict=True):
+            posting.post(
+                session,
+                session.get_one(Account, org),
+                [Transfer(Code.OFFLINE, Code.SURPLUS, surplus)],
+                kind="top_up",
+                now=datetime(2031, 1, 10, tzinfo=UTC),
+                by=CLERK,
+            )
+    end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
+    left = [[i["open"] for i in reversed(listed(world, org))] for org in orgs]
+    assert left == [["6.00", "7.00"], ["0.00", "5.00"], ["0.00", "0.00"]]
+    assert [account(world, org).surplus for org in orgs] == [0, 0, 3_000_000]
+    issued = ["invoice_issued", "invoice_issued"]
+    assert [names(world, org) for org in orgs] == [
+        issued,
+        [*issued, "invoice_paid"],
+        [*issued, "invoice_paid", "invoice_paid"],
+    ]
+    assert [world.last_published(org, "invoice_issued")["open"] for org in orgs] == [
+        "7.00",
+        "5.00",
+        "0.00",
+    ]
+    for org in orgs:
+        check_books(world, org)
 
 
 def test_a_month_is_taxed_by_the_rate_of_its_own_last_day(world):

@@ -1,15 +1,18 @@
 """Billing's periodic jobs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from chassis import audit
 from chassis.db.database import Database
+from chassis.db.health import is_unavailable
 from chassis.errors import Conflict
 from chassis.runtime import log
 from chassis.runtime.service import Job
 
 from billing import actions, queries
 
+BLOCK = 250  # the accounts that are invoiced in one transaction
 _LOG = log.get("billing")
 
 
@@ -85,27 +88,37 @@ def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
 
 
 def run_billing(database: Database, now: datetime, _settings: object) -> int:
-    """Invoice the unbilled amounts of months that have ended, each in its own time zone.
+    """Invoice the unbilled amounts of months that have ended, each in its own time zone; returns
+    for how many accounts of a block that was done. Accounts that cannot be invoiced are tried again
+    with the next block, and hold up no others."""
+    tried: set[str] = set()
+    while True:
+        with database.reading() as session:
+            ended = queries.organizations_to_bill(session, now, BLOCK, tried)
+        billed = _bill(database, now, ended) if ended else 0
+        if billed or not ended:
+            return billed
+        tried.update(ended)
 
-    If one account of a batch fails, the accounts are billed one by one.
-    """
+
+def _bill(database: Database, now: datetime, organization_ids: Sequence[str]) -> int:
+    """If the block cannot be written, its halves are billed, until an account that cannot be is
+    alone."""
     try:
         with database.transaction() as session:
-            return actions.run_billing(session, now=now)
-    except Exception:
-        _LOG.warning("billing_run.failed", exc_info=True)
-    with database.reading() as session:
-        ended = queries.organizations_to_bill(session, now)
-    return sum(_bill_account(database, now, organization_id) for organization_id in ended)
-
-
-def _bill_account(database: Database, now: datetime, organization_id: str) -> int:
-    try:
-        with database.transaction() as session:
-            return actions.run_billing(session, now=now, only=organization_id)
-    except Exception:
-        _LOG.error("billing_run.account_failed", organization_id=organization_id, exc_info=True)
-        return 0
+            return actions.run_billing(session, organization_ids=organization_ids, now=now)
+    except Exception as problem:
+        if is_unavailable(problem):
+            raise
+        if len(organization_ids) == 1:
+            _LOG.error(
+                "billing_run.account_failed", organization_id=organization_ids[0], exc_info=True
+            )
+            return 0
+        _LOG.warning("billing_run.failed", accounts=len(organization_ids), exc_info=True)
+    middle = len(organization_ids) // 2
+    first, second = organization_ids[:middle], organization_ids[middle:]
+    return _bill(database, now, first) + _bill(database, now, second)
 
 
 def flag_overdue_invoices(database: Database, now: datetime, _settings: object) -> int:

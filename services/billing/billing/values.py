@@ -7,6 +7,7 @@ is a decimal string. An amount that does not fit is refused, never rounded.
 import re
 from datetime import UTC, date, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -76,6 +77,7 @@ def format_money(amount: int, currency: str) -> str:
     return f"{sign}{whole}{point}{digits}"
 
 
+@lru_cache
 def decimals(currency: str) -> int:
     """The decimals of a currency by ISO 4217; two if it is unknown, never more than six."""
     try:

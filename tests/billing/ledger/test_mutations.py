@@ -215,10 +215,24 @@ TABLE = (
     ),
     Mutation(
         "an invoice begins a row late",
-        "billing/actions/invoicing/invoices.py",
-        "    first_seq, today = account.invoiced_seq + 1,",
-        "    first_seq, today = account.invoiced_seq + 2,",
+        "billing/models/drafts.py",
+        "return Range(customer.invoiced_seq + 1, seq,",
+        "return Range(customer.invoiced_seq + 2, seq,",
         MACHINE,
+    ),
+    Mutation(
+        "a month is invoiced although credits left less than it had",
+        "billing/models/drafts.py",
+        "    if unbilled < end.unbilled:",
+        "    if False:",
+        "test_billing_run.py",
+    ),
+    Mutation(
+        "the billing run uses a number twice",
+        "billing/actions/invoicing/invoices.py",
+        "issue.customer.invoices + 1 for",
+        "issue.customer.invoices for",
+        "test_billing_run.py",
     ),
     Mutation(
         "a month covers a row of the next one",

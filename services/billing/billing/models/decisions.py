@@ -128,7 +128,7 @@ def _charge(snapshot: Snapshot, command: Charge, _now: datetime) -> Posting | Re
             return refusal
     transfers = _spend(snapshot, command.amount, command.cost)
     posting = Posting(USAGE, transfers, command.description, command.source, command.at)
-    return _within_range(snapshot, posting)
+    return within_range(snapshot, posting)
 
 
 def _reserve(snapshot: Snapshot, command: Reserve, now: datetime) -> Posting | Refusal:
@@ -150,9 +150,7 @@ def _reserve(snapshot: Snapshot, command: Reserve, now: datetime) -> Posting | R
         settled_at=None,
     )
     transfers = (Transfer(Code.SET_ASIDE, Code.HELD, command.amount),)
-    return _within_range(
-        snapshot, Posting("reservation", transfers, command.description, held=held)
-    )
+    return within_range(snapshot, Posting("reservation", transfers, command.description, held=held))
 
 
 def _capture(snapshot: Snapshot, command: Capture, now: datetime) -> Posting | Refusal:
@@ -172,7 +170,7 @@ def _capture(snapshot: Snapshot, command: Capture, now: datetime) -> Posting | R
     after = held.less(captured=amount, released=freed - amount)
     if not after.left:
         after = after.settled("captured", now)
-    return _within_range(snapshot, Posting("capture", transfers, held.description, held=after))
+    return within_range(snapshot, Posting("capture", transfers, held.description, held=after))
 
 
 def _release(snapshot: Snapshot, command: Release, now: datetime) -> Posting | Refusal:
@@ -228,7 +226,7 @@ def _spend(snapshot: Snapshot, amount: int, cost: int) -> tuple[Transfer, ...]:
     return (price, Transfer(Code.COST, Code.WALLET, cost)) if cost else (price,)
 
 
-def _within_range(snapshot: Snapshot, posting: Posting) -> Posting | Refusal:
+def within_range(snapshot: Snapshot, posting: Posting) -> Posting | Refusal:
     """The posting, unless a figure would have more than twelve digits before the decimal point, or
     the provider's balance would change by more than can be stored."""
     largest = snapshot.largest

@@ -150,3 +150,4 @@ class Row(NamedTuple):
     actor_kind: str | None = None
     actor_id: str | None = None
     reservation_id: UUID | None = None
+    invoice_id: UUID | None = None

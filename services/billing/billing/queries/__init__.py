@@ -17,12 +17,12 @@ from billing.queries.accounts import (
     utc_day,
 )
 from billing.queries.billing_run import (
-    MonthEnd,
     accounts_to_bill,
+    last_periods,
     month_ends,
     newly_overdue,
     organizations_to_bill,
-    period_starts,
+    sellers,
 )
 from billing.queries.invoices import (
     NoInvoice,
@@ -31,7 +31,6 @@ from billing.queries.invoices import (
     invoice_document,
     invoice_of,
     invoices,
-    seller_of,
     show_invoice,
     show_invoice_row,
 )
@@ -95,7 +94,6 @@ __all__ = [
     "MAX_DISCREPANCIES",
     "MAX_EDITS",
     "AuditBatch",
-    "MonthEnd",
     "NoAccount",
     "NoAudit",
     "NoInvoice",
@@ -129,6 +127,7 @@ __all__ = [
     "invoices",
     "invoices_by_id",
     "last_audit",
+    "last_periods",
     "lock_free_accounts",
     "low_threshold",
     "low_thresholds",
@@ -139,7 +138,6 @@ __all__ = [
     "patchable",
     "payments",
     "payments_of",
-    "period_starts",
     "provider_costs",
     "provider_of",
     "public_status",
@@ -149,7 +147,7 @@ __all__ = [
     "reservations",
     "reservations_freeing",
     "rows_of",
-    "seller_of",
+    "sellers",
     "show_account",
     "show_held",
     "show_invoice",

@@ -1,58 +1,64 @@
 """What the billing run needs: accounts whose month has ended, where it ended, overdue invoices."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 
+from chassis.db.bulk_sql import among, array
+from chassis.db.upserts import is_postgresql
+from chassis.runtime import ids
 from sqlalchemy import and_, case, literal, select, text
 from sqlalchemy.orm import Session, aliased
 
-from billing.models import Account, Entry, Invoice
+from billing.models import Account, Entry, Invoice, Provider
+from billing.models.drafts import Customer, MonthEnd, Period
 from billing.models.invoice import NOT_YET_OVERDUE, REGULAR_ONLY
+from billing.models.snapshot import READ
 from billing.values import month_start
 
-
-class MonthEnd(NamedTuple):
-    """The last row of a month in a journal, and the unbilled amount after it."""
-
-    seq: int
-    unbilled: int
+_ACCOUNTS: Any = Account.__table__
+_IS_AMONG = among(_ACCOUNTS.c.organization_id, "organizations")
+_TO_BILL = (*Customer._fields, *READ)
 
 
-def accounts_to_bill(
-    session: Session, now: datetime, limit: int, only: str | None = None
-) -> Sequence[Account]:
-    """Accounts whose month has ended, locked; accounts locked elsewhere are skipped.
-
-    ``only``: none but this one.
-    """
-    query = select(Account).where(Account.month_ends_at <= now)
-    if only is not None:
-        query = query.where(Account.organization_id == only)
-    return session.scalars(
-        query.order_by(Account.month_ends_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-    ).all()
-
-
-def organizations_to_bill(session: Session, now: datetime, limit: int = 100) -> Sequence[str]:
-    """The organizations whose month has ended; not locked."""
+def organizations_to_bill(
+    session: Session, now: datetime, limit: int, skip: Collection[str] = ()
+) -> Sequence[str]:
+    """The organizations whose month has ended, but for those to ``skip``; not locked."""
     return session.scalars(
         select(Account.organization_id)
-        .where(Account.month_ends_at <= now)
+        .where(Account.month_ends_at <= now, Account.organization_id.not_in(skip))
         .order_by(Account.month_ends_at)
         .limit(limit)
     ).all()
 
 
-def month_ends(session: Session, accounts: Sequence[Account], now: datetime) -> dict[str, MonthEnd]:
+def accounts_to_bill(
+    session: Session, organization_ids: Collection[str], now: datetime
+) -> list[tuple[Customer, dict[str, Any]]]:
+    """Those of these accounts whose month has ended, locked, each with its columns ``READ``;
+    accounts locked elsewhere are skipped."""
+    is_among, uuids = _among(session, organization_ids)
+    query = (
+        select(*(_ACCOUNTS.c[name] for name in _TO_BILL))
+        .where(is_among, Account.month_ends_at <= now)
+        .order_by(Account.organization_id)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    rows = session.connection().execute(query, uuids)
+    count = len(Customer._fields)
+    return [(Customer(*row[:count]), dict(zip(READ, row[count:], strict=True))) for row in rows]
+
+
+def month_ends(
+    session: Session, customers: Collection[Customer], now: datetime
+) -> dict[str, MonthEnd]:
     """By organization, where the last full month ended in its journal.
 
     Organizations without rows to invoice are missing. Only the newest of the rows since the last
     regular invoice are read.
     """
-    timezones = {account.timezone for account in accounts}
+    timezones = sorted({customer.timezone for customer in customers})
     starts = {zone: literal(month_start(now, zone), Entry.posted_at.type) for zone in timezones}
     row = aliased(Entry)
     last = (
@@ -67,23 +73,24 @@ def month_ends(session: Session, accounts: Sequence[Account], now: datetime) -> 
         .correlate(Account)
         .scalar_subquery()
     )
+    is_among, uuids = _among(session, [customer.organization_id for customer in customers])
     rows = session.execute(
         select(Entry.organization_id, Entry.seq, Entry.unbilled_after)
         .select_from(Account)
         .join(Entry, and_(Entry.organization_id == Account.organization_id, Entry.seq == last))
-        .where(Account.organization_id.in_([account.organization_id for account in accounts]))
+        .where(is_among),
+        uuids,
     )
     return {organization_id: MonthEnd(seq, unbilled) for organization_id, seq, unbilled in rows}
 
 
-def period_starts(session: Session, accounts: Sequence[Account]) -> Mapping[str, date]:
-    """By organization, the earliest first day of the next regular invoice's period.
-
-    It is the day after the last regular invoice's period, or its last day itself if the invoice was
-    issued on that day, because more may have followed.
-    """
+def last_periods(session: Session, organization_ids: Collection[str]) -> dict[str, Period]:
+    """By organization, the period of its last regular invoice."""
+    is_among, uuids = _among(session, organization_ids)
     rows = session.execute(
-        select(Invoice.organization_id, Invoice.about, Invoice.issued_on)
+        select(
+            Invoice.organization_id, Invoice.about[("period", "to")].as_string(), Invoice.issued_on
+        )
         .select_from(Account)
         .join(
             Invoice,
@@ -93,15 +100,25 @@ def period_starts(session: Session, accounts: Sequence[Account]) -> Mapping[str,
                 text(REGULAR_ONLY),
             ),
         )
-        .where(Account.organization_id.in_([account.organization_id for account in accounts]))
+        .where(is_among),
+        uuids,
     )
-    starts = {}
-    for row in rows:
-        last_day = date.fromisoformat(row.about["period"]["to"])
-        if last_day != row.issued_on:
-            last_day += timedelta(days=1)
-        starts[row.organization_id] = last_day
-    return starts
+    return {organization_id: Period(last_day, issued) for organization_id, last_day, issued in rows}
+
+
+def sellers(session: Session, provider_ids: Collection[str]) -> dict[str, Provider]:
+    """These providers by id, not locked; one with default settings where it is not known yet."""
+    known = session.scalars(select(Provider).where(Provider.id.in_(provider_ids)))
+    unknown = {id_: Provider(id=id_, settings={}) for id_ in provider_ids}
+    return unknown | {provider.id: provider for provider in known}
+
+
+def _among(session: Session, organization_ids: Collection[str]) -> tuple[Any, dict[str, Any]]:
+    """The condition that an account is among these, and its parameter."""
+    uuids = [ids.to_uuid("org", organization_id) for organization_id in organization_ids]
+    if is_postgresql(session):
+        return _IS_AMONG["postgresql"], {"organizations": array(uuids)}
+    return _IS_AMONG["sqlite"], {"organizations": uuids}
 
 
 def newly_overdue(session: Session, now: datetime, limit: int) -> list[tuple[Account, Invoice]]:

@@ -8,7 +8,7 @@ from chassis.runtime import clock, ids
 from sqlalchemy import Select, or_, select, text
 from sqlalchemy.orm import Session
 
-from billing.models import Account, CreditNote, Entry, Invoice, Provider
+from billing.models import Account, CreditNote, Entry, Invoice
 from billing.models.invoice import AWAITING_ONLY, REGULAR_ONLY
 from billing.queries.accounts import get_account
 from billing.queries.invoice_lines import show_lines
@@ -144,12 +144,6 @@ def credited_by_notes(session: Session, invoice: Invoice) -> int:
         CreditNote.organization_id == invoice.organization_id, CreditNote.invoice_id == invoice.id
     )
     return sum(session.scalars(amounts))
-
-
-def seller_of(session: Session, account: Account) -> Provider:
-    """The account's provider, not locked; one with default settings if it is not known yet."""
-    provider = session.get(Provider, account.provider_id)
-    return provider or Provider(id=account.provider_id, settings={})
 
 
 def _sorted_by_name(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -146,7 +146,7 @@ def record(
         at=now,
         action=action,
         outcome=outcome,
-        actor=asdict(by),
+        actor=dict(vars(by)),
         target=target or {},
         changes=changes or [],
         reason=reason,
@@ -212,16 +212,6 @@ _LOCK_HEADS = text(
     RETURNING organization_id, number, hash, erased
     """
 ).columns(AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased)
-_UPDATE_HEADS = text(
-    """
-    UPDATE audit_heads SET number = new.number, hash = new.hash, erased = new.erased
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:numbers AS bigint[]), CAST(:hashes AS text[]),
-        CAST(:erased AS boolean[])
-    ) AS new (id, number, hash, erased)
-    WHERE organization_id = new.id
-    """
-)
 
 
 def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, Head]:
@@ -229,8 +219,8 @@ def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, H
     not exist is begun."""
     ordered, connection = sorted(organization_ids), session.connection()
     if is_postgresql(session):
-        parameters = {"ids": _uuids(ordered), "beginning": BEGINNING}
-        rows = connection.execute(_LOCK_HEADS, parameters)
+        uuids = array([ids.to_uuid("org", organization_id) for organization_id in ordered])
+        rows = connection.execute(_LOCK_HEADS, {"ids": uuids, "beginning": BEGINNING})
     else:
         statement = upserts.insert(session, AuditHead)
         statement = statement.on_conflict_do_update(
@@ -245,16 +235,13 @@ def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, H
     return {row.organization_id: Head(row.number, row.hash, row.erased) for row in rows}
 
 
-def _uuids(organization_ids: Iterable[str]) -> str:
-    return array([ids.to_uuid("org", organization_id) for organization_id in organization_ids])
-
-
 def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
     entry = pending.entry
     entry.number, entry.previous_hash = head.number + 1, head.hash
     entry.digests = part_digests(entry)
     entry.hash = digest(entry)
-    changed: dict[str, Any] = {"hash": entry.hash}
+    pending.message.fill("hash", entry.hash)
+    changed: dict[str, Any] = {}
     if without := erased_people.without_people(entry, people):
         entry.salt = None
         for part, value in without.items():
@@ -267,7 +254,8 @@ def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
         strip(entry)
         changed |= {part: getattr(entry, part) for part in ("actor", "target", "changes", "reason")}
         changed["client_address"] = None
-    pending.message.amend(**changed)
+    if changed:
+        pending.message.amend(**changed)
     head.number, head.hash = entry.number, entry.hash
 
 
@@ -277,14 +265,8 @@ def _acted(entry: _Entry) -> Any:
 
 
 def _update_heads(session: Session, heads: dict[str, Head]) -> None:
-    if is_postgresql(session):
-        parameters = {
-            "ids": _uuids(heads),
-            "numbers": array([head.number for head in heads.values()]),
-            "hashes": array([head.hash for head in heads.values()]),
-            "erased": array([head.erased for head in heads.values()]),
-        }
-        session.connection().execute(_UPDATE_HEADS, parameters)
-        return
-    rows = [(id_, head.number, head.hash, head.erased) for id_, head in heads.items()]
+    rows = [
+        (ids.to_uuid("org", id_), head.number, head.hash, head.erased)
+        for id_, head in heads.items()
+    ]
     update_rows(session, _HEADS, "organization_id", ("number", "hash", "erased"), rows)

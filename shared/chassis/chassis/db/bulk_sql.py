@@ -57,7 +57,12 @@ def on_conflict_do_nothing(statement: Any) -> Any:
 def update_rows(
     session: Session, table: Table, key: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Set ``names`` of the rows with that ``key``, one by one; each of ``rows`` starts with it."""
+    """Set ``names`` of the rows with that ``key``; each of ``rows`` starts with it."""
+    if len(rows) > MAX_PLAIN_ROWS and is_postgresql(session):
+        new = _unnested(table, (key, *names), rows)
+        statement = update(table).where(table.c[key] == new.c[key])
+        session.connection().execute(statement.values({name: new.c[name] for name in names}))
+        return
     statement = _update(table, key, tuple(names))
     session.connection().execute(statement, _named(("the_key", *names), rows))
 

@@ -100,6 +100,13 @@ class PendingMessage:
         self.data.update(data)
         self._encode()
 
+    def fill(self, name: str, value: str) -> None:
+        """Replace the last field of the message that is set to a placeholder of digits, by other
+        digits. Many times faster than ``amend``."""
+        before, self.data[name] = self.data[name], value
+        start, _, end = self.body.rpartition(f'"{name}": "{before}"'.encode())
+        self.body = b'%s"%s": "%s"%s' % (start, name.encode(), value.encode(), end)
+
     def row(self, version: int) -> tuple[Any, ...]:
         """The message as a row of the outbox, with the columns ``_COLUMNS``."""
         return (

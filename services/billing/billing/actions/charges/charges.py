@@ -13,6 +13,7 @@ from billing.actions.charges import credit_check
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import engine, posting
 from billing.actions.ledger.orders import Order
+from billing.actions.payments import allocation
 from billing.models import Account, Entry, Invoice
 from billing.models.decisions import Charge
 from billing.values import USAGE, Code, Transfer
@@ -83,7 +84,9 @@ def _charge_with_documents(
     )
     _record(session, account, rows, kind=kind, by=by, now=now)
     if invoice:
-        invoices.record_issued(session, account, invoice, rows, now=now, by=by)
+        email = account.billing.get("email")
+        invoices.record_issued(session, invoice, transfers, email=email, now=now, by=by)
+        allocation.update_invoices(session, account, rows, now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 

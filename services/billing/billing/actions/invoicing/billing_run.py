@@ -1,41 +1,102 @@
 """The billing run: invoicing months that have ended, and flagging overdue invoices."""
 
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from chassis.auth.actor import SYSTEM
+from chassis.db.bulk_sql import update_rows
 from chassis.messaging import outbox
+from chassis.runtime import ids, log
 from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.accounts import notifications
-from billing.actions.invoicing.invoices import Range, issue_regular, period_start
-from billing.models import Account
-from billing.queries import MonthEnd
-from billing.values import SEALED, format_money, local_day, month_end, month_start
+from billing.actions.invoicing import invoices
+from billing.actions.invoicing.invoices import Issue
+from billing.actions.payments import allocation
+from billing.models import Account, Invoice, Provider
+from billing.models.drafts import Customer, MonthEnd, Period, month_range
+from billing.values import SEALED, format_money, month_end
+
+_ACCOUNTS: Any = Account.__table__
+_LOG = log.get("billing")
+# An account whose month has ended, with its columns ``READ``.
+_Due = tuple[Customer, dict[str, Any]]
 
 
-def run_billing(
-    session: Session, *, now: datetime, limit: int = 100, only: str | None = None
-) -> int:
-    """Invoice what is unbilled from months that have ended; returns for how many accounts.
+class _Facts(NamedTuple):
+    """What is read of a block of accounts, by organization, and of their providers by id."""
 
-    ``only``: none but this organization. An account gets one invoice for all its ended months, up
-    to the end of the last one in its time zone. What came later is left for the next invoice,
-    unless so much of it was credited that the unbilled amount would not cover the invoice: then the
-    invoice covers everything.
+    ends: Mapping[str, MonthEnd]
+    periods: Mapping[str, Period]
+    sellers: Mapping[str, Provider]
+    open_invoices: Mapping[str, Sequence[Invoice]]
+
+
+def run_billing(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
+    """Invoice what these accounts have unbilled from months that have ended; returns for how many
+    that was done.
+
+    An account gets one invoice for all its ended months, up to the end of the last one in its time
+    zone. Accounts that are locked elsewhere are skipped. One that cannot be invoiced is logged and
+    left as it is. The number of statements does not depend on that of the accounts.
     """
-    accounts = queries.accounts_to_bill(session, now, limit, only)
-    with_charges = [account for account in accounts if account.unbilled]
-    # The accounts are independent of each other, so nothing needs to be flushed in between.
-    with session.no_autoflush:
-        invoiced = _invoice_months(session, with_charges, now) if with_charges else []
-        for account in accounts:
-            is_sealed = account.status == SEALED
-            account.month_ends_at = None if is_sealed else month_end(now, account.timezone)
-        if invoiced:
-            notifications.publish_balance_soon(session, *invoiced)
-    return len(accounts)
+    due = queries.accounts_to_bill(session, organization_ids, now)
+    facts = _read_facts(session, [each for each in due if each[1]["unbilled"]], now)
+    issues, month_ends, others = [], [], []
+    for customer, columns in due:
+        try:
+            ends_at = month_end(now, customer.timezone)
+            issue = _issue(customer, columns, facts, now)
+        except Exception:
+            _LOG.error(
+                "billing_run.account_failed",
+                organization_id=customer.organization_id,
+                exc_info=True,
+            )
+            continue
+        if issue is not None:
+            issues.append(issue)
+            month_ends.append(ends_at)
+        else:
+            uuid = ids.to_uuid("org", customer.organization_id)
+            others.append((uuid, None if columns["status"] == SEALED else ends_at))
+    invoices.write(session, issues, now=now, by=SYSTEM, month_ends=month_ends)
+    if others:
+        update_rows(session, _ACCOUNTS, "organization_id", ("month_ends_at",), others)
+    return len(issues) + len(others)
+
+
+def _read_facts(session: Session, due: Sequence[_Due], now: datetime) -> _Facts:
+    if not due:
+        return _Facts({}, {}, {}, {})
+    customers = [customer for customer, _ in due]
+    organization_ids = [customer.organization_id for customer in customers]
+    with_surplus = [customer.organization_id for customer, columns in due if columns["surplus"]]
+    return _Facts(
+        queries.month_ends(session, customers, now),
+        queries.last_periods(session, organization_ids),
+        queries.sellers(session, {customer.provider_id for customer in customers}),
+        allocation.open_invoices_of(session, with_surplus),
+    )
+
+
+def _issue(
+    customer: Customer, columns: Mapping[str, Any], facts: _Facts, now: datetime
+) -> Issue | None:
+    """The account's invoice, or None if it has nothing to invoice from ended months. Raises what
+    its data leads to."""
+    organization_id = customer.organization_id
+    end = facts.ends.get(organization_id)
+    if not columns["unbilled"] or end is None or not end.unbilled:
+        return None
+    seller = facts.sellers[customer.provider_id]
+    period = facts.periods.get(organization_id)
+    covered = month_range(customer, columns["seq"], columns["unbilled"], end, period, now)
+    snapshot = invoices.snapshot_of(customer, seller, list(columns.values()), now)
+    open_invoices = facts.open_invoices.get(organization_id, ())
+    return invoices.prepare(customer, snapshot, seller, covered, open_invoices, now=now, by=SYSTEM)
 
 
 def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) -> int:
@@ -56,30 +117,3 @@ def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) 
             ),
         )
     return len(overdue)
-
-
-def _invoice_months(session: Session, accounts: list[Account], now: datetime) -> list[Account]:
-    """Issue the invoices; returns the accounts that got one."""
-    ends = queries.month_ends(session, accounts, now)
-    earliest_days = queries.period_starts(session, accounts)
-    sellers = {account.provider_id: queries.seller_of(session, account) for account in accounts}
-    invoiced = []
-    for account in accounts:
-        end = ends.get(account.organization_id)
-        if end is None or not end.unbilled:
-            continue
-        first_day = period_start(account, earliest_days.get(account.organization_id), now)
-        covered = _covered(account, end, first_day, now)
-        seller = sellers[account.provider_id]
-        issue_regular(session, account, seller, covered, now=now, by=SYSTEM)
-        invoiced.append(account)
-    return invoiced
-
-
-def _covered(account: Account, end: MonthEnd, first_day: date, now: datetime) -> Range:
-    first_seq, today = account.invoiced_seq + 1, local_day(now, account.timezone)
-    if account.unbilled < end.unbilled:
-        return Range(first_seq, account.seq, account.unbilled, first_day, today)
-    month_start_day = local_day(month_start(now, account.timezone), account.timezone)
-    last_day = month_start_day - timedelta(days=1)
-    return Range(first_seq, end.seq, end.unbilled, first_day, last_day)

@@ -16,6 +16,7 @@ from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation
 from billing.models import Account, CreditNote, Entry, Invoice
+from billing.models.drafts import number_prefix
 from billing.values import PREPAID, VOID, Code, Transfer, extract_tax, format_money
 
 
@@ -75,7 +76,7 @@ def credit_invoice(
     if not 0 < amount <= left:
         raise CreditExceedsInvoice(left=format_money(left, invoice.currency))
     account.credit_notes += 1
-    number = f"{invoices.number_prefix(account)}-C{account.credit_notes:04d}"
+    number = f"{number_prefix(account.organization_id)}-C{account.credit_notes:04d}"
     fields.setdefault("description", f"Credit note {number} for invoice {invoice.number}")
     transfers = [*_transfers(session, account, invoice, amount), *extra]
     rows = posting.post(
@@ -132,7 +133,6 @@ def _record(
     currency = invoice.currency
     invoices.record_action(
         session,
-        account,
         invoice,
         "invoice.credited",
         by=by,

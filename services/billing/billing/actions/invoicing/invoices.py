@@ -4,11 +4,14 @@ An invoice moves the unbilled amount to the invoiced one, so it leaves the custo
 is.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+from chassis import audit
 from chassis.auth.actor import Actor
+from chassis.db.bulk_sql import insert_rows
 from chassis.errors import Conflict
 from chassis.messaging import outbox
 from chassis.runtime import ids
@@ -16,26 +19,25 @@ from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.accounts import audit_log, notifications
-from billing.actions.ledger import posting
+from billing.actions.ledger import bulk_writes, posting
+from billing.actions.ledger.entries import Posted, enter
+from billing.actions.ledger.refusals import AmountTooLarge
 from billing.actions.payments import allocation
-from billing.models import Account, Entry, Invoice, Provider
+from billing.models import Account, Invoice, Provider
+from billing.models.decisions import Posting, Refusal, within_range
+from billing.models.drafts import Customer, Draft, Range, draft, draft_regular, unbilled_range
+from billing.models.snapshot import READ, Snapshot
 from billing.values import (
-    AWAITING,
     INDIVIDUAL,
     INDIVIDUALLY_INVOICED,
     PREPAID,
-    USAGE,
     Code,
     Transfer,
-    day_start,
-    extract_tax,
     format_money,
     local_day,
-    month_start,
 )
 
-_PREFIX_LENGTH = 10
+_INVOICES: Any = Invoice.__table__
 
 
 class NothingToInvoice(Conflict):
@@ -48,14 +50,12 @@ class InvoiceVoid(Conflict):
     detail = "This invoice is already void. Its charges go on the next invoice."
 
 
-class Range(NamedTuple):
-    """What an invoice covers: rows of the journal, their total, and the period in days."""
+class Issue(NamedTuple):
+    """An invoice that is to be issued, and what is posted for it."""
 
-    from_seq: int
-    to_seq: int
-    total: int
-    first_day: date
-    last_day: date
+    customer: Customer
+    invoice: Draft
+    posted: Posted
 
 
 def issue_invoice(
@@ -68,45 +68,84 @@ def issue_invoice(
     account = posting.lock_account(session, organization_id)
     if account.payment_mode == PREPAID or not account.unbilled:
         raise NothingToInvoice()
-    seller = queries.seller_of(session, account)
-    earliest = queries.period_starts(session, [account]).get(organization_id)
-    first_seq, today = account.invoiced_seq + 1, local_day(now, account.timezone)
-    first_day = period_start(account, earliest, now)
-    covered = Range(first_seq, account.seq, account.unbilled, first_day, today)
-    invoice = issue_regular(session, account, seller, covered, now=now, by=by)
-    notifications.publish_balance(session, account, now=now)
+    customer, seller = Customer.of(account), _seller_of(session, account)
+    previous = queries.last_periods(session, [organization_id]).get(organization_id)
+    covered = unbilled_range(customer, account.seq, account.unbilled, previous, now)
+    snapshot = snapshot_of(customer, seller, attrgetter(*READ)(account), now)
+    open_invoices = allocation.open_invoices(session, account) if account.surplus else []
+    issue = prepare(customer, snapshot, seller, covered, open_invoices, now=now, by=by)
+    write(session, [issue], now=now, by=by)
+    session.expire(account)
+    invoice = session.get_one(Invoice, (organization_id, issue.invoice.id))
     return queries.show_invoice(session, invoice, now)
 
 
-def issue_regular(
-    session: Session,
-    account: Account,
+def snapshot_of(
+    customer: Customer, seller: Provider, columns: Sequence[Any], now: datetime
+) -> Snapshot:
+    """The locked account; ``columns``: its columns ``READ``."""
+    return Snapshot.of(
+        ids.to_uuid("org", customer.organization_id),
+        ids.to_uuid("org", customer.provider_id),
+        queries.low_threshold(seller.setting("low_credit_threshold")),
+        columns,
+        now,
+    )
+
+
+def prepare(
+    customer: Customer,
+    snapshot: Snapshot,
     seller: Provider,
     covered: Range,
+    open_invoices: Sequence[Invoice],
     *,
     now: datetime,
     by: Actor,
-) -> Invoice:
-    """Invoice a range that starts where the previous regular invoice ended.
+) -> Issue:
+    """A regular invoice, posted on the snapshot. ``open_invoices``: which a surplus pays first.
+    Raises AmountTooLarge."""
+    invoice = draft_regular(customer, seller, covered, now)
+    transfers = _transfers(invoice, [*open_invoices, invoice], snapshot.surplus)
+    posting_ = within_range(snapshot, Posting("invoice", transfers, f"Invoice {invoice.number}"))
+    if isinstance(posting_, Refusal):
+        raise AmountTooLarge()
+    return Issue(customer, invoice, enter(snapshot, posting_, by=by, now=now))
 
-    The caller publishes the balance.
-    """
-    kind = seller.setting("invoicing")
-    if kind == INDIVIDUAL:
-        kind = USAGE
-    invoice = _create(session, account, seller, covered, kind, now)
-    account.invoiced_seq = covered.to_seq
-    rows = posting.post(
+
+def write(
+    session: Session,
+    issues: Sequence[Issue],
+    *,
+    now: datetime,
+    by: Actor,
+    month_ends: Sequence[datetime] = (),
+) -> None:
+    """Write, record and publish the invoices, of different accounts, with what was posted.
+    ``month_ends``: the ends of the months that have begun, if months are being closed."""
+    if not issues:
+        return
+    insert_rows(session, _INVOICES, Draft._fields, [issue.invoice.row() for issue in issues])
+    columns: dict[str, Sequence[Any]] = {
+        "invoices": [issue.customer.invoices + 1 for issue in issues],
+        "invoiced_seq": [issue.invoice.to_seq for issue in issues],
+    }
+    if month_ends:
+        columns["month_ends_at"] = month_ends
+    bulk_writes.write(session, [issue.posted for issue in issues], now=now, columns=columns)
+    paying: list[Issue] = []
+    for issue in issues:
+        transfers = issue.posted.posting.transfers
+        email = issue.customer.billing.get("email")
+        record_issued(session, issue.invoice, transfers, email=email, now=now, by=by)
+        if len(transfers) > 1:
+            paying.append(issue)
+    allocation.update_invoices_of(
         session,
-        account,
-        issue_transfers(session, account, invoice),
-        kind="invoice",
-        now=now,
-        by=by,
-        description=f"Invoice {invoice.number}",
+        [issue.customer.organization_id for issue in paying],
+        [transfer for issue in paying for transfer in issue.posted.posting.transfers],
+        now,
     )
-    record_issued(session, account, invoice, rows, now=now, by=by)
-    return invoice
 
 
 def create_individual(
@@ -119,48 +158,62 @@ def create_individual(
     """
     if kind not in INDIVIDUALLY_INVOICED or account.payment_mode == PREPAID:
         return None
-    seller = queries.seller_of(session, account)
+    seller = _seller_of(session, account)
     if seller.setting("invoicing") != INDIVIDUAL:
         return None
     today = local_day(now, account.timezone)
     covered = Range(account.seq + 1, account.seq + row_count, amount, today, today)
-    return _create(session, account, seller, covered, INDIVIDUAL, now)
+    issued = draft(Customer.of(account), seller, covered, INDIVIDUAL, now)
+    account.invoices += 1
+    invoice = Invoice(**issued._asdict())
+    session.add(invoice)
+    return invoice
 
 
-def issue_transfers(session: Session, account: Account, invoice: Invoice) -> list[Transfer]:
+def issue_transfers(session: Session, account: Account, invoice: Invoice) -> tuple[Transfer, ...]:
     """Make the invoice due; a surplus pays open invoices at once, oldest first."""
-    due = Transfer(Code.INVOICED, Code.UNBILLED, invoice.total, invoice.id)
     if not account.surplus:
-        return [due]
+        return _transfers(invoice, [], 0)
     session.flush()
-    open_invoices = allocation.open_invoices(session, account)
-    return [due, *allocation.pay_from_surplus(open_invoices, account.surplus)]
+    return _transfers(invoice, allocation.open_invoices(session, account), account.surplus)
+
+
+def _transfers(
+    invoice: Invoice | Draft, open_invoices: Iterable[Invoice | Draft], surplus: int
+) -> tuple[Transfer, ...]:
+    """``open_invoices``: oldest first, this one last."""
+    due = Transfer(Code.INVOICED, Code.UNBILLED, invoice.total, invoice.id)
+    return (due, *allocation.pay_from_surplus(open_invoices, surplus))
+
+
+def _seller_of(session: Session, account: Account) -> Provider:
+    return queries.sellers(session, {account.provider_id})[account.provider_id]
 
 
 def record_issued(
     session: Session,
-    account: Account,
-    invoice: Invoice,
-    rows: Sequence[Entry],
+    invoice: Invoice | Draft,
+    transfers: Iterable[Transfer],
     *,
+    email: str | None,
     now: datetime,
     by: Actor,
 ) -> None:
-    """Record and publish the invoice that these rows issued, and update the invoices they paid."""
+    """Record and publish the invoice that these transfers issued."""
 
     def money(amount: int) -> str:
         return format_money(amount, invoice.currency)
 
-    record_action(session, account, invoice, "invoice.issued", by=by, now=now)
+    record_action(session, invoice, "invoice.issued", by=by, now=now)
     paid = 0
-    for row in rows:
-        if row.invoice_id == invoice.id and row.debit == Code.SURPLUS:
-            paid += row.amount
+    for transfer in transfers:
+        if transfer.invoice_id == invoice.id and transfer.debit == Code.SURPLUS:
+            paid += transfer.amount
     outbox.publish(
         session,
         messages.InvoiceIssued(
-            organization_id=account.organization_id,
-            provider_id=account.provider_id,
+            organization_id=invoice.organization_id,
+            provider_id=invoice.provider_id,
             invoice_id=invoice.id,
             number=invoice.number,
             kind=invoice.kind,
@@ -170,16 +223,14 @@ def record_issued(
             open=money(invoice.total - paid),
             issued_on=invoice.issued_on.isoformat(),
             due_on=invoice.due_on.isoformat(),
-            email=account.billing.get("email"),
+            email=email,
         ),
     )
-    allocation.update_invoices(session, account, rows, now)
 
 
 def record_action(
     session: Session,
-    account: Account,
-    invoice: Invoice,
+    invoice: Invoice | Draft,
     action: str,
     *,
     by: Actor,
@@ -188,96 +239,15 @@ def record_action(
     changes: list[dict[str, Any]] | None = None,
 ) -> None:
     """Record an action on an invoice in the audit log."""
-    audit_log.record(
+    audit.record(
         session,
-        account,
-        action,
+        messages.AuditRecorded,
+        organization_id=invoice.organization_id,
+        provider_id=invoice.provider_id,
+        action=action,
         by=by,
         now=now,
         reason=reason,
         changes=changes,
         target={"type": "invoice", "id": invoice.id, "label": invoice.number},
     )
-
-
-def period_start(account: Account, earliest: date | None, now: datetime) -> date:
-    """The first day of the next regular invoice's period.
-
-    It is ``earliest`` (None: the day of opening), but within the month that is to be invoiced.
-    """
-    month_ends_at = account.month_ends_at or now
-    within_month = min(now, month_ends_at - timedelta(microseconds=1))
-    month = local_day(month_start(within_month, account.timezone), account.timezone)
-    opened = local_day(account.opened_at, account.timezone)
-    return max(month, opened, earliest or date.min)
-
-
-def number_prefix(account: Account) -> str:
-    """Numbers are per customer, so that no two customers wait for each other's next number."""
-    return account.organization_id[-_PREFIX_LENGTH:].upper()
-
-
-def _create(
-    session: Session, account: Account, seller: Provider, covered: Range, kind: str, now: datetime
-) -> Invoice:
-    account.invoices += 1
-    today = local_day(now, account.timezone)
-    due_on = today + timedelta(days=seller.setting("payment_terms_days"))
-    # The rate of the day of supply, not of the day of issue.
-    tax_name, tax_rate = _tax_of(seller, account.country, covered.last_day)
-    invoice = Invoice(
-        organization_id=account.organization_id,
-        id=ids.new("inv"),
-        provider_id=account.provider_id,
-        number=f"{number_prefix(account)}-{account.invoices:04d}",
-        kind=kind,
-        status=AWAITING,
-        currency=account.currency,
-        from_seq=covered.from_seq,
-        to_seq=covered.to_seq,
-        total=covered.total,
-        tax=extract_tax(covered.total, tax_rate) if tax_rate is not None else 0,
-        tax_name=tax_name,
-        tax_rate=tax_rate,
-        paid=0,
-        credited=0,
-        about=_about(account, seller, covered),
-        issued_on=today,
-        due_on=due_on,
-        due_until=day_start(due_on + timedelta(days=1), account.timezone),
-        issued_at=now,
-    )
-    session.add(invoice)
-    return invoice
-
-
-def _about(account: Account, seller: Provider, covered: Range) -> dict[str, Any]:
-    """What is printed on the invoice and may change later."""
-    return {
-        "seller": {
-            "name": seller.name or "",
-            "country": seller.country or "",
-            "billing": seller.billing or {},
-        },
-        "buyer": {
-            "name": account.name,
-            "country": account.country,
-            "billing": account.billing,
-            "buyer_tags": account.buyer_tags,
-        },
-        "period": {"from": covered.first_day.isoformat(), "to": covered.last_day.isoformat()},
-        "timezone": account.timezone,
-    }
-
-
-def _tax_of(seller: Provider, country: str, day: date) -> tuple[str | None, str | None]:
-    """Name and rate of a country's tax on a day; None if there is none."""
-    rates = [
-        rate
-        for rate in seller.setting("tax_rates")
-        if rate["country"] == country and rate["valid_from"] <= day.isoformat()
-    ]
-    if not rates:
-        return None, None
-    latest = max(rates, key=lambda rate: str(rate["valid_from"]))
-    return latest["name"], latest["rate"]

@@ -58,7 +58,6 @@ def void_invoice(
     )
     invoices.record_action(
         session,
-        account,
         invoice,
         "invoice.voided",
         by=by,

@@ -5,9 +5,11 @@ would cost more than the statement. Many journal rows go through COPY instead.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import repeat
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -48,13 +50,14 @@ _SETTLING = ("captured", "released", "status", "settled_at")
 
 
 class _Batch(NamedTuple):
-    """Everything that one transaction writes."""
+    """Everything that one transaction writes. ``columns``: further ones of the accounts."""
 
     rows: list[Row]
     changed: list[Snapshot]
     reservations: list[Held]
     answers: Answers
     now: datetime
+    columns: Mapping[str, Sequence[Any]] = MappingProxyType({})
 
 
 def write(
@@ -63,12 +66,15 @@ def write(
     *,
     now: datetime,
     copy: bool | None = None,
+    columns: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> None:
     """Write the rows, the accounts, their reservations and today's spending; note what is to be
-    published, and whether credits run low. ``copy`` forces COPY on or off."""
+    published, and whether credits run low. ``copy`` forces COPY on or off. ``columns``: further
+    ones of the accounts, with a value for each of ``posted``, which are of different accounts
+    then."""
     if not posted:
         return
-    batch = _batch(posted, (), now)
+    batch = _batch(posted, (), now)._replace(columns=columns)
     if not is_postgresql(session):
         _write_sqlite(session, batch)
     elif len(batch.rows) > MAX_PLAIN_ROWS if copy is None else copy:
@@ -124,6 +130,7 @@ def _statement_of(batch: _Batch, *, versions: bool) -> tuple[Statement, dict[str
     names = _STORED if versions else _STORED[:-1]
     values = {
         **{name: array([getattr(each, name) for each in batch.changed]) for name in names},
+        **{name: array(values) for name, values in batch.columns.items()},
         "rows": _json([row._asdict() for row in batch.rows]),
         "day": queries.utc_day(batch.now),
         "max_stored": MAX_STORED,
@@ -134,13 +141,20 @@ def _statement_of(batch: _Batch, *, versions: bool) -> tuple[Statement, dict[str
         )
     if batch.answers:
         values["answers"] = stored_answers.answers_parameter(batch.answers, batch.now)
-    return _statement(bool(batch.reservations), bool(batch.answers), versions), values
+    statement = _statement(
+        bool(batch.reservations), bool(batch.answers), versions, tuple(batch.columns)
+    )
+    return statement, values
 
 
 def _write_sqlite(session: Session, batch: _Batch) -> None:
     insert_rows(session, _JOURNAL, Row._fields, batch.rows)
-    stored = [(each.id, *(getattr(each, name) for name in CHANGED)) for each in batch.changed]
-    update_rows(session, _ACCOUNTS, "organization_id", CHANGED, stored)
+    further = zip(*batch.columns.values(), strict=True) if batch.columns else repeat(())
+    stored = [
+        (each.id, *(getattr(each, name) for name in CHANGED), *values)
+        for each, values in zip(batch.changed, further, strict=False)
+    ]
+    update_rows(session, _ACCOUNTS, "organization_id", (*CHANGED, *batch.columns), stored)
     day = queries.utc_day(batch.now)
     spent = [(each.id, day, each.spent) for each in batch.changed if each.spent]
     if spent:
@@ -177,9 +191,13 @@ def _json(rows: Sequence[dict[str, Any]]) -> str:
 
 def _recordset(parameter: str, table: Any, names: Iterable[str]) -> str:
     """The rows of a JSON parameter, with the types that the columns have in the table."""
-    dialect: Any = postgresql.dialect  # its constructor is not typed
-    types = [f"{name} {table.c[name].type.compile(dialect=dialect())}" for name in names]
+    types = [f"{name} {_type_of(table, name)}" for name in names]
     return f"json_to_recordset(CAST(:{parameter} AS json)) AS new ({', '.join(types)})"
+
+
+def _type_of(table: Any, name: str) -> str:
+    dialect: Any = postgresql.dialect  # its constructor is not typed
+    return str(table.c[name].type.compile(dialect=dialect()))
 
 
 _LOCKED = """
@@ -234,13 +252,22 @@ _PARTS = {
 
 
 @cache
-def _statement(reservations: bool, answers: bool, versions: bool) -> Statement:
+def _statement(
+    reservations: bool, answers: bool, versions: bool, columns: Sequence[str]
+) -> Statement:
     template = "WITH" + (_UNCHANGED if versions else _LOCKED) + _POSTING
     if reservations:
         template += _RESERVED
     if answers:
         template += _ANSWERED
     template += " SELECT organization_id FROM changed"
+    added = {
+        "arrays": "".join(
+            f", {array_parameter(name, _type_of(_ACCOUNTS, name))}" for name in columns
+        ),
+        "changed": "".join(f", {name}" for name in columns),
+        "changes": "".join(f", {name} = changed.{name}" for name in columns),
+    }
     for name, part in _PARTS.items():
-        template = template.replace("{" + name + "}", part)
+        template = template.replace("{" + name + "}", part + added.get(name, ""))
     return Statement(text(template).columns(column("organization_id")))

@@ -60,7 +60,7 @@ def _rows(
     transaction_id, balance, part = ids.new_uuid(), snapshot.balance, 0
     rows = []
     for transfer, buckets in zip(transfers, after, strict=True):
-        debit, credit, amount, _, _ = transfer
+        debit, credit, amount, invoice_id, _ = transfer
         values = (
             snapshot.id,
             snapshot.seq + part + 1,
@@ -78,6 +78,7 @@ def _rows(
             occurred_at or now,
             now,
             *notes,
+            None if invoice_id is None else ids.to_uuid("inv", invoice_id),
         )
         rows.append(Row._make(values))
         part, moved, notes = part + 1, 0, _NO_NOTES

@@ -4,7 +4,8 @@
 writes them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from chassis.messaging import outbox
@@ -14,24 +15,36 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.models import Account, Entry, Invoice, Payment
+from billing.models.drafts import Draft
 from billing.models.invoice import AWAITING_ONLY
 from billing.values import AWAITING, PAID, Code, Transfer, format_money
 
 
 def open_invoices(session: Session, account: Account) -> list[Invoice]:
     """The invoices with a balance due, oldest first."""
-    query = select(Invoice).where(
-        Invoice.organization_id == account.organization_id, text(AWAITING_ONLY)
-    )
-    return list(session.scalars(query.order_by(Invoice.id)))
+    return open_invoices_of(session, [account.organization_id])[account.organization_id]
 
 
-def pay_from_surplus(invoices: Iterable[Invoice], available: int) -> list[Transfer]:
+def open_invoices_of(
+    session: Session, organization_ids: Collection[str]
+) -> Mapping[str, list[Invoice]]:
+    """By organization, the invoices with a balance due, oldest first."""
+    invoices = defaultdict(list)
+    if organization_ids:
+        query = select(Invoice).where(
+            Invoice.organization_id.in_(organization_ids), text(AWAITING_ONLY)
+        )
+        for invoice in session.scalars(query.order_by(Invoice.id)):
+            invoices[invoice.organization_id].append(invoice)
+    return invoices
+
+
+def pay_from_surplus(invoices: Iterable[Invoice | Draft], available: int) -> list[Transfer]:
     """Pay the invoices in their order, until ``available`` is used up."""
     return settle(Code.SURPLUS, invoices, available)
 
 
-def settle(source: Code, invoices: Iterable[Invoice], available: int) -> list[Transfer]:
+def settle(source: Code, invoices: Iterable[Invoice | Draft], available: int) -> list[Transfer]:
     """Settle the invoices from ``source`` in their order, until ``available`` is used up."""
     transfers = []
     for invoice in invoices:
@@ -77,12 +90,24 @@ def update_invoices(
     session: Session, account: Account, rows: Sequence[Entry], now: datetime
 ) -> None:
     """Apply posted rows to the invoices they name, and publish those that are now paid."""
-    effects = [(row.invoice_id, *_effect(row)) for row in rows if row.invoice_id is not None]
+    update_invoices_of(session, [account.organization_id], rows, now)
+
+
+def update_invoices_of(
+    session: Session,
+    organization_ids: Collection[str],
+    transfers: Iterable[Entry | Transfer],
+    now: datetime,
+) -> None:
+    """The same for what was posted to several accounts."""
+    effects = [
+        (each.invoice_id, *_effect(each)) for each in transfers if each.invoice_id is not None
+    ]
     changed = {invoice_id for invoice_id, paid, credited in effects if paid or credited}
     if not changed:
         return
     query = select(Invoice).where(
-        Invoice.organization_id == account.organization_id, Invoice.id.in_(sorted(changed))
+        Invoice.organization_id.in_(organization_ids), Invoice.id.in_(sorted(changed))
     )
     invoices = {invoice.id: invoice for invoice in session.scalars(query)}
     for invoice_id, paid, credited in effects:
@@ -90,15 +115,15 @@ def update_invoices(
             invoices[invoice_id].paid += paid
             invoices[invoice_id].credited += credited
     for _, invoice in sorted(invoices.items()):
-        _update_status(session, account, invoice, now)
+        _update_status(session, invoice, now)
 
 
-def _effect(row: Entry) -> tuple[int, int]:
-    """What a row adds to ``paid`` and to ``credited``; issuing and voiding add to neither."""
-    if row.credit == Code.INVOICED:
-        other, signed = row.debit, row.amount
-    elif row.debit == Code.INVOICED:
-        other, signed = row.credit, -row.amount
+def _effect(transfer: Entry | Transfer) -> tuple[int, int]:
+    """What it adds to ``paid`` and to ``credited``; issuing and voiding add to neither."""
+    if transfer.credit == Code.INVOICED:
+        other, signed = transfer.debit, transfer.amount
+    elif transfer.debit == Code.INVOICED:
+        other, signed = transfer.credit, -transfer.amount
     else:
         return 0, 0
     if other == Code.UNBILLED:
@@ -108,7 +133,7 @@ def _effect(row: Entry) -> tuple[int, int]:
     return 0, signed
 
 
-def _update_status(session: Session, account: Account, invoice: Invoice, now: datetime) -> None:
+def _update_status(session: Session, invoice: Invoice, now: datetime) -> None:
     before = invoice.status
     if invoice.open:
         invoice.status = AWAITING
@@ -121,8 +146,8 @@ def _update_status(session: Session, account: Account, invoice: Invoice, now: da
     outbox.publish(
         session,
         messages.InvoicePaid(
-            organization_id=account.organization_id,
-            provider_id=account.provider_id,
+            organization_id=invoice.organization_id,
+            provider_id=invoice.provider_id,
             invoice_id=invoice.id,
             number=invoice.number,
             currency=invoice.currency,
