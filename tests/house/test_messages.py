@@ -17,6 +17,7 @@ from contracts.message import Message, every_message
 from tests.house import golden, rules
 from tests.house.workspace import SERVICES, Project
 
+ODD: tuple[object, ...] = (None, True, 7, 1.5, "text", ["text"], [{"a": 1}], [], {"a": 1}, {})
 EVERY = pytest.mark.parametrize("kind", every_message(), ids=lambda kind: kind.TYPE)
 
 
@@ -50,12 +51,24 @@ def test_the_body_is_what_the_schema_makes_of_any_values(
     kind: type[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = golden.representative(kind)
-    odd: tuple[object, ...] = (None, True, 7, 1.5, "text", ["text"], [{"a": 1}], [], {"a": 1}, {})
-    changed = [replace(whole, **{f.name: value}) for f in fields(kind) for value in odd]
+    changed = [replace(whole, **{f.name: value}) for f in fields(kind) for value in ODD]
     bodies = [_body(message) for message in changed]
     monkeypatch.setattr(messages, "_plain_checks", lambda _: [(fields(kind)[0].name, _never)])
 
     assert bodies == [_body(message) for message in changed]
+
+
+@EVERY
+def test_a_message_is_what_the_schema_makes_of_any_body(
+    kind: type[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = json.loads(golden.path(kind).read_text())
+    received = [{**stored, name: value} for name in stored for value in ODD]
+    received += [{key: stored[key] for key in stored if key != name} for name in stored]
+    loaded = [_loaded(kind, body) for body in received]
+    monkeypatch.setattr(messages, "_plain_checks", lambda _: [(fields(kind)[0].name, _never)])
+
+    assert loaded == [_loaded(kind, body) for body in received]
 
 
 def _never(_value: object) -> bool:
@@ -67,6 +80,13 @@ def _body(message: Message) -> str:
         return json.dumps(message.dump())
     except Exception as problem:
         return type(problem).__name__
+
+
+def _loaded(kind: type[Message], body: object) -> object:
+    try:
+        return kind.load(body)
+    except Exception as problem:
+        return str(problem)
 
 
 @EVERY

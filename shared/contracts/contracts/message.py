@@ -68,6 +68,9 @@ class Message:
         if not isinstance(body, dict):
             raise ma.ValidationError("the data is not an object")
         kind: Any = cls
+        checks = _plain_checks(kind)
+        if all(is_plain(body.get(name)) for name, is_plain in checks):
+            return cls(**{name: body.get(name) for name, _ in checks})
         loaded: Self = _schema(kind).load(body, unknown=ma.EXCLUDE)
         return loaded
 

@@ -15,15 +15,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.db import health
+from chassis.db.bulk_sql import among, array
 from chassis.db.unit_of_work import write_collected
+from chassis.db.upserts import is_postgresql
 from chassis.errors import Invalid
 from chassis.messaging import redeliveries
 from chassis.messaging.envelope import Decoded, Delivery, Envelope, Undeliverable, decode
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import InboxRow
-from chassis.runtime import clock, failpoints, log
+from chassis.runtime import clock, failpoints, ids, log
 
 _LOG = log.get("batches")
+_INBOX: Any = InboxRow.__table__
+_CONSUMED = {
+    name: select(_INBOX.c.id).where(is_among)
+    for name, is_among in among(_INBOX.c.id, "ids").items()
+}
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,7 @@ class Batches:
 
     def _apply_once(self, items: list[_Item]) -> list[int]:
         with self.inbox.database.transaction() as session:
-            known = select(InboxRow.id).where(InboxRow.id.in_([item.id for item in items]))
-            consumed = set(session.scalars(known))
+            consumed = _consumed(session, [item.id for item in items])
             new = [item for item in items if item.id not in consumed]
             if new:
                 self._apply_new(session, new, clock.now())
@@ -124,3 +130,11 @@ class Batches:
         for index in remembered:
             decoded = items[index].decoded
             session.add(InboxRow(id=decoded.envelope.id, digest=decoded.digest, consumed_at=now))
+
+
+def _consumed(session: Session, message_ids: Sequence[str]) -> set[str]:
+    """Those of the messages that have an inbox row."""
+    uuids = [ids.to_uuid("evt", each) for each in message_ids]
+    parameters = {"ids": array(uuids) if is_postgresql(session) else message_ids}
+    connection = session.connection()
+    return set(connection.execute(_CONSUMED[connection.dialect.name], parameters).scalars())

@@ -14,6 +14,9 @@ from kombu.exceptions import OperationalError
 # ends what takes longer; a batch may not.
 HEARTBEAT, BATCH_HEARTBEAT = 5, 30
 
+# Bytes. The driver asks the operating system for each part of a frame, nine times a message.
+_READ_AHEAD = 4 * 1024
+
 # kombu would decompress a message before its size can be checked. We send and accept none.
 kombu.compression._decoders.clear()
 
@@ -55,3 +58,10 @@ def _connect(node: str, role: str, heartbeat: int) -> Connection:
     )
     connection.ensure_connection(max_retries=1, timeout=10)
     return connection
+
+
+def read_ahead(connection: Connection) -> None:
+    """Let the connection read all that has come at once, for who consumes many messages."""
+    transport = connection.connection.transport
+    receive = transport._quick_recv
+    transport._quick_recv = lambda size: receive(max(size, _READ_AHEAD))

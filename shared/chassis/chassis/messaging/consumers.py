@@ -80,6 +80,7 @@ class RabbitConsumer:
             self.url, f"{self.service}-{self.kind}", heartbeat=self.heartbeat
         )
         try:
+            broker.read_ahead(connection)
             layout = self._layout(connection)
             share = self._share(layout)
             channel = self._open(connection)
