@@ -126,6 +126,7 @@ def local_day(moment: datetime, timezone: str) -> date:
     return moment.astimezone(ZoneInfo(timezone)).date()
 
 
+@lru_cache
 def month_end(moment: datetime, timezone: str) -> datetime:
     """The end of the current month in a time zone: 00:00 on the first day of the next one."""
     local = moment.astimezone(ZoneInfo(timezone))
@@ -135,11 +136,13 @@ def month_end(moment: datetime, timezone: str) -> datetime:
     return datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
+@lru_cache
 def month_start(moment: datetime, timezone: str) -> datetime:
     """The start of the current month in a time zone: 00:00 on its first day."""
     return day_start(local_day(moment, timezone).replace(day=1), timezone)
 
 
+@lru_cache
 def day_start(day: date, timezone: str) -> datetime:
     """The moment at which a day begins in a time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC)

@@ -1,7 +1,6 @@
 """The base class of messages: a frozen dataclass with a type and a strict schema that is derived
 from its annotations."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import cache
@@ -51,9 +50,8 @@ class Message:
         """The body as it is sent. Raises marshmallow's ValidationError if a field is not as
         declared."""
         kind: Any = type(self)
-        values = vars(self)
-        if all(is_plain(values[name]) for name, is_plain in _plain_checks(kind)):
-            return dict(values)
+        if _is_plain(vars(self), _plain_types(kind)):
+            return dict(vars(self))
         schema = _schema(kind)
         body: dict[str, Any] = schema.dump(asdict(self))
         problems = schema.validate(body)
@@ -68,9 +66,10 @@ class Message:
         if not isinstance(body, dict):
             raise ma.ValidationError("the data is not an object")
         kind: Any = cls
-        checks = _plain_checks(kind)
-        if all(is_plain(body.get(name)) for name, is_plain in checks):
-            return cls(**{name: body.get(name) for name, _ in checks})
+        types = _plain_types(kind)
+        values = {name: body.get(name) for name in types}
+        if _is_plain(values, types):
+            return cls(**values)
         loaded: Self = _schema(kind).load(body, unknown=ma.EXCLUDE)
         return loaded
 
@@ -101,27 +100,37 @@ def _schema(cls: Any) -> ma.Schema:
     return Body.from_dict(declared, name=cls.__name__)()
 
 
+# By field, the types of values, or of the items of lists, that the schema admits and leaves as they
+# are. Checking them is much faster than the schema.
+_PlainTypes = dict[str, tuple[frozenset[Any], frozenset[Any]]]
+
+
+def _is_plain(values: dict[str, Any], types: _PlainTypes) -> bool:
+    for name, value in values.items():
+        of_value, of_items = types[name]
+        kind = type(value)
+        if kind not in of_value and not (
+            kind is list and of_items and all(type(item) in of_items for item in value)
+        ):
+            return False
+    return True
+
+
 @cache
-def _plain_checks(cls: Any) -> list[tuple[str, Callable[[Any], bool]]]:
-    """By field, whether a value is one that the schema admits and leaves as it is, which is checked
-    much faster than by the schema."""
-    hints = get_type_hints(cls)
-    return [(f.name, _plain_check(hints[f.name])) for f in fields(cls)]
+def _plain_types(cls: Any) -> _PlainTypes:
+    types, hints = {}, get_type_hints(cls)
+    for name in (f.name for f in fields(cls)):
+        hint = hints[name]
+        is_list = get_origin(hint) is list
+        of_items = _plain(get_args(hint)[0]) if is_list else frozenset()
+        types[name] = (_plain(hint), of_items)
+    return types
 
 
-def _plain_check(hint: Any) -> Callable[[Any], bool]:
-    types = _plain_types(hint)
-    if get_origin(hint) is not list:
-        return lambda value: type(value) in types
-    items = _plain_types(get_args(hint)[0])
-    return lambda value: type(value) is list and all(type(item) in items for item in value)
-
-
-def _plain_types(hint: Any) -> set[Any]:
+def _plain(hint: Any) -> frozenset[Any]:
     if isinstance(hint, UnionType):
-        return set().union(*map(_plain_types, get_args(hint)))
-    kind = get_origin(hint) or hint
-    return {kind} & {str, bool, int, dict, type(None)}
+        return frozenset().union(*map(_plain, get_args(hint)))
+    return frozenset({get_origin(hint) or hint} & {str, bool, int, dict, type(None)})
 
 
 def _field(hint: Any) -> ma.fields.Field[Any]:

@@ -1,13 +1,14 @@
 """What the billing run needs: accounts whose month has ended, where it ended, overdue invoices."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from chassis.db.bulk_sql import among, array
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import and_, case, literal, select, text
+from sqlalchemy import and_, bindparam, case, select, text
 from sqlalchemy.orm import Session, aliased
 
 from billing.models import Account, Entry, Invoice, Provider
@@ -17,20 +18,16 @@ from billing.models.snapshot import READ
 from billing.values import month_start
 
 _ACCOUNTS: Any = Account.__table__
-_IS_AMONG = among(_ACCOUNTS.c.organization_id, "organizations")
-_TO_BILL = (*Customer._fields, *READ)
 
 
 def organizations_to_bill(
     session: Session, now: datetime, limit: int, skip: Collection[str] = ()
 ) -> Sequence[str]:
     """The organizations whose month has ended, but for those to ``skip``; not locked."""
-    return session.scalars(
-        select(Account.organization_id)
-        .where(Account.month_ends_at <= now, Account.organization_id.not_in(skip))
-        .order_by(Account.month_ends_at)
-        .limit(limit)
-    ).all()
+    query = select(_ACCOUNTS.c.organization_id).where(_ACCOUNTS.c.month_ends_at <= now)
+    if skip:
+        query = query.where(_ACCOUNTS.c.organization_id.not_in(skip))
+    return session.scalars(query.order_by(_ACCOUNTS.c.month_ends_at).limit(limit)).all()
 
 
 def accounts_to_bill(
@@ -38,14 +35,8 @@ def accounts_to_bill(
 ) -> list[tuple[Customer, dict[str, Any]]]:
     """Those of these accounts whose month has ended, locked, each with its columns ``READ``;
     accounts locked elsewhere are skipped."""
-    is_among, uuids = _among(session, organization_ids)
-    query = (
-        select(*(_ACCOUNTS.c[name] for name in _TO_BILL))
-        .where(is_among, Account.month_ends_at <= now)
-        .order_by(Account.organization_id)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    rows = session.connection().execute(query, uuids)
+    parameters = {**_among(session, organization_ids), "now": now}
+    rows = session.connection().execute(_of_dialect(session, _TO_BILL), parameters)
     count = len(Customer._fields)
     return [(Customer(*row[:count]), dict(zip(READ, row[count:], strict=True))) for row in rows]
 
@@ -58,51 +49,19 @@ def month_ends(
     Organizations without rows to invoice are missing. Only the newest of the rows since the last
     regular invoice are read.
     """
-    timezones = sorted({customer.timezone for customer in customers})
-    starts = {zone: literal(month_start(now, zone), Entry.posted_at.type) for zone in timezones}
-    row = aliased(Entry)
-    last = (
-        select(row.seq)
-        .where(
-            row.organization_id == Account.organization_id,
-            row.seq > Account.invoiced_seq,
-            row.posted_at < case(starts, value=Account.timezone),
-        )
-        .order_by(row.seq.desc())
-        .limit(1)
-        .correlate(Account)
-        .scalar_subquery()
-    )
-    is_among, uuids = _among(session, [customer.organization_id for customer in customers])
-    rows = session.execute(
-        select(Entry.organization_id, Entry.seq, Entry.unbilled_after)
-        .select_from(Account)
-        .join(Entry, and_(Entry.organization_id == Account.organization_id, Entry.seq == last))
-        .where(is_among),
-        uuids,
-    )
+    parameters = _among(session, [customer.organization_id for customer in customers])
+    timezones = {customer.timezone for customer in customers}
+    for number, zone in enumerate(timezones):
+        parameters |= {f"zone_{number}": zone, f"start_{number}": month_start(now, zone)}
+    queries = _month_ends(len(timezones))
+    rows = session.connection().execute(_of_dialect(session, queries), parameters)
     return {organization_id: MonthEnd(seq, unbilled) for organization_id, seq, unbilled in rows}
 
 
 def last_periods(session: Session, organization_ids: Collection[str]) -> dict[str, Period]:
     """By organization, the period of its last regular invoice."""
-    is_among, uuids = _among(session, organization_ids)
-    rows = session.execute(
-        select(
-            Invoice.organization_id, Invoice.about[("period", "to")].as_string(), Invoice.issued_on
-        )
-        .select_from(Account)
-        .join(
-            Invoice,
-            and_(
-                Invoice.organization_id == Account.organization_id,
-                Invoice.to_seq == Account.invoiced_seq,
-                text(REGULAR_ONLY),
-            ),
-        )
-        .where(is_among),
-        uuids,
-    )
+    parameters = _among(session, organization_ids)
+    rows = session.connection().execute(_of_dialect(session, _LAST_PERIODS), parameters)
     return {organization_id: Period(last_day, issued) for organization_id, last_day, issued in rows}
 
 
@@ -113,12 +72,73 @@ def sellers(session: Session, provider_ids: Collection[str]) -> dict[str, Provid
     return unknown | {provider.id: provider for provider in known}
 
 
-def _among(session: Session, organization_ids: Collection[str]) -> tuple[Any, dict[str, Any]]:
-    """The condition that an account is among these, and its parameter."""
+def _among(session: Session, organization_ids: Collection[str]) -> dict[str, Any]:
+    """The parameter of the statements about these organizations."""
     uuids = [ids.to_uuid("org", organization_id) for organization_id in organization_ids]
-    if is_postgresql(session):
-        return _IS_AMONG["postgresql"], {"organizations": array(uuids)}
-    return _IS_AMONG["sqlite"], {"organizations": uuids}
+    return {"organizations": array(uuids) if is_postgresql(session) else uuids}
+
+
+def _of_dialect(session: Session, statements: Mapping[str, Any]) -> Any:
+    return statements[session.get_bind().dialect.name]
+
+
+# Made once for each kind of database: making a statement takes longer than many of its rows.
+_IS_AMONG = among(_ACCOUNTS.c.organization_id, "organizations")
+_TO_BILL = {
+    name: select(*(_ACCOUNTS.c[column] for column in (*Customer._fields, *READ)))
+    .where(is_among, _ACCOUNTS.c.month_ends_at <= bindparam("now"))
+    .order_by(_ACCOUNTS.c.organization_id)
+    .with_for_update(skip_locked=True, key_share=True)
+    for name, is_among in _IS_AMONG.items()
+}
+_LAST_PERIODS = {
+    name: select(
+        Invoice.organization_id, Invoice.about[("period", "to")].as_string(), Invoice.issued_on
+    )
+    .select_from(Account)
+    .join(
+        Invoice,
+        and_(
+            Invoice.organization_id == Account.organization_id,
+            Invoice.to_seq == Account.invoiced_seq,
+            text(REGULAR_ONLY),
+        ),
+    )
+    .where(is_among)
+    for name, is_among in _IS_AMONG.items()
+}
+
+
+@cache
+def _month_ends(timezones: int) -> dict[str, Any]:
+    """``timezones``: how many there are, as the parameters zone_0, start_0 …"""
+    type_ = Entry.posted_at.type
+    starts = case(
+        *(
+            (Account.timezone == bindparam(f"zone_{n}"), bindparam(f"start_{n}", type_=type_))
+            for n in range(timezones)
+        )
+    )
+    row = aliased(Entry)
+    last = (
+        select(row.seq)
+        .where(
+            row.organization_id == Account.organization_id,
+            row.seq > Account.invoiced_seq,
+            row.posted_at < starts,
+        )
+        .order_by(row.seq.desc())
+        .limit(1)
+        .correlate(Account)
+        .scalar_subquery()
+    )
+    return {
+        name: select(Entry.organization_id, Entry.seq, Entry.unbilled_after)
+        .select_from(Account)
+        .join(Entry, and_(Entry.organization_id == Account.organization_id, Entry.seq == last))
+        .where(is_among)
+        for name, is_among in _IS_AMONG.items()
+    }
 
 
 def newly_overdue(session: Session, now: datetime, limit: int) -> list[tuple[Account, Invoice]]:

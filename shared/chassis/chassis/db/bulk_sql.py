@@ -57,9 +57,10 @@ def on_conflict_do_nothing(statement: Any) -> Any:
 def update_rows(
     session: Session, table: Table, key: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Set ``names`` of the rows with that ``key``; each of ``rows`` starts with it."""
+    """Set ``names`` of the rows with that ``key``; each of ``rows`` starts with it. Ids are UUIDs,
+    other values numbers, texts or times."""
     if len(rows) > MAX_PLAIN_ROWS and is_postgresql(session):
-        new = _unnested(table, (key, *names), rows)
+        new = _unnested(table, (key, *names), rows, _as_text)
         statement = update(table).where(table.c[key] == new.c[key])
         session.connection().execute(statement.values({name: new.c[name] for name in names}))
         return
@@ -117,11 +118,26 @@ def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _unnested(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Any:
+def _as_array(values: Sequence[Any], type_: Any) -> Any:
+    return literal(list(values), postgresql.ARRAY(type_))
+
+
+def _as_text(values: Sequence[Any], type_: Any) -> Any:
+    if None in values:
+        return _as_array(values, type_)
+    return cast(literal(array(values), Text), postgresql.ARRAY(type_))
+
+
+def _unnested(
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    as_array: Callable[[Sequence[Any], Any], Any] = _as_array,
+) -> Any:
     """The rows as a table expression made of one array per column."""
     types = [table.c[name].type for name in names]
     arrays = [
-        literal(list(values), postgresql.ARRAY(type_))
+        as_array(values, type_)
         for type_, values in zip(types, zip(*rows, strict=True), strict=True)
     ]
     columns = [column(name, type_) for name, type_ in zip(names, types, strict=True)]
