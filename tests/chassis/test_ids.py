@@ -1,15 +1,26 @@
 """Ids: one spelling only, sorted by time."""
 
+import uuid
 from typing import Any
 
 import pytest
 from chassis.runtime import ids
+from typeid import TypeID
 
 
 def test_later_ids_sort_later() -> None:
     made = [ids.new("org") for _ in range(100)]
 
     assert made == sorted(made)
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**128 - 1, 0x0198F3A2_7C11_7D3E_9B04_5A6F8E21C0D7])
+def test_a_uuid_has_the_id_that_the_library_gives_it(value: int) -> None:
+    chosen = uuid.UUID(int=value)
+    made = ids.of_uuid("org", chosen)
+
+    assert made == str(TypeID.from_uuid(chosen, "org"))  # type: ignore[arg-type]
+    assert ids.to_uuid("org", made) == chosen
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def transfer_for_response(row: Any, is_customer: bool, now: datetime) -> dict[st
     """The transfer as a response. What stays with the previous owner is listed while it matters.
 
     ``row``: a transfer with its two members."""
-    transfer, giver, taker = row
+    transfer, giver, taker = row[:3]
     path, status = f"/v1/organizations/{transfer.organization_id}", transfer.status_at(now)
     matters = status in ("offered", "scheduled", "completed")
     was_at_once = transfer.ended_at is not None and transfer.ended_at < transfer.expires_at

@@ -31,7 +31,7 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
             limit=args["limit"],
             cursor=args.get("cursor"),
             order=f"keys {organization_id}",
-            row=lambda row: _shown(*row),
+            row=lambda row: _shown(*row[:3]),
         )
 
 

@@ -1,31 +1,44 @@
 """Organizations: one of them, the list of customers."""
 
+import json
 from collections.abc import Collection
 from typing import Any
 
 from chassis.errors import NotFound
-from sqlalchemy import ColumnElement, Select, desc, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, Text, cast, desc, or_, select
 from sqlalchemy.orm import Session
 
 from org import values
 from org.models import FIELDS, Organization
 from org.models.organizations import billing_of
 
+_TABLE = Organization.__table__.c
 ATTENTION: dict[str, ColumnElement[bool]] = {
-    "credits_overdrawn": Organization.usable_units < 0,
-    "credits_run_out": Organization.days_to_empty <= 7,
-    "owner_unverified": Organization.owner["verified"].as_boolean().is_(False),
-    "deletion_scheduled": Organization.status == values.SUSPENDED_FOR_DELETION,
+    "credits_overdrawn": _TABLE.usable_units < 0,
+    "credits_run_out": _TABLE.days_to_empty <= 7,
+    "owner_unverified": _TABLE.owner["verified"].as_boolean().is_(False),
+    "deletion_scheduled": _TABLE.status == values.SUSPENDED_FOR_DELETION,
 }
 SORTS: dict[str, Any] = {
-    "name": Organization.sort_name,
-    "created_at": Organization.created_at,
-    "usable_credits": Organization.usable_units,
-    "days_to_empty": Organization.days_to_empty,
+    "name": _TABLE.sort_name,
+    "created_at": _TABLE.created_at,
+    "usable_credits": _TABLE.usable_units,
+    "days_to_empty": _TABLE.days_to_empty,
 }
 _OWNER = ("member_id", "given_name", "family_name", "email", "verified")
 _SINGLE = [name for name in FIELDS if name not in ("billing", "owner")]
-_LISTED = [column for column in Organization.__table__.c if column.name != "search"]
+_INTERNAL = ("sort_name", "search", "credit_limit", "usable_units")
+# Columns of the table instead of organizations: a list has many, and changes none. Its JSON is read
+# as text, which takes less time to parse than the driver's bytes.
+_LISTED = select(
+    *(
+        cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
+        for column in _TABLE
+        if column.name not in _INTERNAL
+    ),
+    *(flag.label(code) for code, flag in ATTENTION.items()),
+)
+_NAMES = _LISTED.selected_columns.keys()
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
@@ -77,54 +90,49 @@ def customers(
     """The provider's customers: rows for ``show_listed``.
 
     Deleted customers are included only if ``filters`` asks for that status."""
-    query: Select[Any] = _with_attention().where(
-        Organization.provider_id == provider_id, Organization.kind == "customer"
-    )
+    conditions = [_TABLE.provider_id == provider_id, _TABLE.kind == "customer"]
     if "status" not in filters:
-        query = query.where(Organization.status != values.DELETED)
-    for name, wanted in filters.items():
-        query = query.where(_condition(name, wanted))
+        conditions.append(_TABLE.status != values.DELETED)
+    conditions += [_condition(name, wanted) for name, wanted in filters.items()]
     if q:
-        query = query.where(Organization.search.contains(q.casefold(), autoescape=True))
-    order = [SORTS[sort.removeprefix("-")], Organization.id]
+        conditions.append(_TABLE.search.contains(q.casefold(), autoescape=True))
+    order = [SORTS[sort.removeprefix("-")], _TABLE.id]
     if sort.startswith("-"):
         order = [desc(column) for column in order]
-    return query.order_by(*order)
+    return _LISTED.where(*conditions).order_by(*order)
 
 
 def own(organization_id: str) -> Select[Any]:
     """The one organization that a customer's members see, as rows of ``customers``."""
-    return _with_attention().where(Organization.id == organization_id).order_by(Organization.id)
+    return _LISTED.where(_TABLE.id == organization_id).order_by(_TABLE.id)
 
 
 def _condition(name: str, wanted: Any) -> ColumnElement[bool]:
     if name != "attention":
-        column: ColumnElement[Any] = getattr(Organization, name)
+        column: ColumnElement[Any] = _TABLE[name]
         return column == wanted
     return or_(*ATTENTION.values()) if wanted == "any" else ATTENTION[wanted]
 
 
 def show_listed(row: Any) -> dict[str, Any]:
     """An organization with its summary, as the API lists it."""
-    shown = {name: getattr(row, name) for name in _SINGLE}
+    listed = dict(zip(_NAMES, row, strict=False))
+    owner, days = json.loads(listed["owner"]), listed["days_to_empty"]
+    shown = {name: listed[name] for name in _SINGLE}
+    shown["buyer_tags"] = json.loads(listed["buyer_tags"])
     shown["billing"] = billing_of(row)
-    shown["owner"] = {name: row.owner[name] for name in _OWNER if name in row.owner}
+    shown["owner"] = {name: owner[name] for name in _OWNER if name in owner}
     shown["summary"] = {
-        "usable_credits": row.usable_credits,
-        "balance": row.balance,
-        "credit_limit": row.limit_now,
-        "amount_due": row.amount_due,
-        "days_to_empty": None if row.days_to_empty == values.NEVER_EMPTY else row.days_to_empty,
+        "usable_credits": listed["usable_credits"],
+        "balance": listed["balance"],
+        "credit_limit": listed["limit_now"],
+        "amount_due": listed["amount_due"],
+        "days_to_empty": None if days == values.NEVER_EMPTY else days,
         "subscriptions_active": 0,
         "subscriptions_expiring": 0,
-        "members": row.members,
-        "admins": row.admins,
-        "attention": [code for code in ATTENTION if getattr(row, code)],
-        "as_of": row.as_of,
+        "members": listed["members"],
+        "admins": listed["admins"],
+        "attention": [code for code in ATTENTION if listed[code]],
+        "as_of": listed["as_of"],
     }
     return shown
-
-
-def _with_attention() -> Any:
-    """Columns instead of organizations: a list has many, and changes none."""
-    return select(*_LISTED, *(flag.label(code) for code, flag in ATTENTION.items()))

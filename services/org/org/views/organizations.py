@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chassis.auth.access import current_caller, permit, requires
+from chassis.db import retries
 from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -50,11 +51,14 @@ def list_organizations(query: dict[str, Any]) -> Response:
         rows = queries.customers(caller.organization_id, q=q, filters=query, sort=sort)
     else:
         rows = queries.own(caller.organization_id)
-    with context.database().reading() as session:
-        page = paging.page(
-            session, rows, limit=limit, cursor=cursor, order=order, row=queries.show_listed
-        )
-    return json_response(page)
+
+    def read() -> dict[str, Any]:
+        with context.database().reading() as session:
+            return paging.page(
+                session, rows, limit=limit, cursor=cursor, order=order, row=queries.show_listed
+            )
+
+    return json_response(retries.retry_lost_races(read))
 
 
 @blueprint.route("/organizations/<organization_id>", methods=["GET"])

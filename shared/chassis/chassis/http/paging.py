@@ -8,9 +8,13 @@ from typing import Any
 
 import marshmallow as ma
 import sqlakeyset
+from sqlakeyset.columns import parse_ob_clause
+from sqlakeyset.paging import where_condition_for_page
+from sqlakeyset.results import serialize_bookmark, unserialize_bookmark
 from sqlalchemy import Select
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.util import unwrap_order_by
 
 from chassis.errors import invalid
 
@@ -59,22 +63,39 @@ def page(
     """One page of a query ordered by NOT NULL columns that end in a unique one.
 
     ``order`` names filter and order, so that the cursor of another list is rejected; ``row`` turns
-    a row of the result into an item. Raises Invalid for a bad cursor."""
+    a row of the result, which ends in the columns of the order, into an item. Raises Invalid for a
+    bad cursor."""
     digest = hashlib.sha256(order.encode()).hexdigest()[:_DIGEST_LENGTH]
+    keys = [key for clause in query._order_by_clauses for key in unwrap_order_by(clause)]
     try:
-        bookmark = _bookmark(cursor, digest) if cursor else None
-        results = sqlakeyset.select_page(session, query, per_page=limit, page=bookmark)
+        if cursor:
+            query = _after(query, _bookmark(cursor, digest), session)
+        labeled = [key.label(f"order_{number}") for number, key in enumerate(keys)]
+        rows = session.execute(query.add_columns(*labeled).limit(limit + 1)).all()
     except (sqlakeyset.InvalidPage, ValueError, OverflowError, StatementError) as problem:
         if cursor is None or _is_outage(problem):
             raise
         detail = "Invalid cursor. Omit it to start from the first page."
         raise invalid("/cursor", "bad_cursor", detail) from problem
-    has_more = bool(results.paging.has_next)
+    has_more = len(rows) > limit
+    next_cursor = None
+    if has_more:
+        last = tuple(rows[limit - 1][-len(keys) :])
+        next_cursor = _cursor(serialize_bookmark((last, False)), digest)
     return {
-        "data": [row(result) for result in results],
+        "data": [row(each) for each in rows[:limit]],
         "has_more": has_more,
-        "next_cursor": _cursor(results.paging.bookmark_next, digest) if has_more else None,
+        "next_cursor": next_cursor,
     }
+
+
+def _after(query: Select[Any], bookmark: str, session: Session) -> Select[Any]:
+    """The rows of the query that come after the bookmark."""
+    place, _ = unserialize_bookmark(bookmark)
+    if not place:
+        return query
+    condition = where_condition_for_page(parse_ob_clause(query), place, session.get_bind().dialect)
+    return query.where(condition)
 
 
 def _is_outage(problem: Exception) -> bool:
