@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+import time
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -205,6 +206,20 @@ def test_what_a_job_did_lets_the_others_take_a_turn(
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_job_rests_while_there_are_requests_also_if_something_is_published(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what changes meanwhile is published together."""
+    monkeypatch.setattr(tick, "rest_after", lambda seconds: 3600.0)
+    job = Job("thing", 0.01, lambda *_: 0)
+    taken = tick._Turns(job, database, None, tick.Pace())
+
+    contextvars.copy_context().run(taken.take_if_due)
+    taken.hurry()
+
+    assert taken.due > time.monotonic() + 1800
 
 
 def test_a_change_by_another_process_makes_a_job_run_again(

@@ -99,6 +99,15 @@ def test_background_work_pauses_after_its_transactions_while_there_are_requests(
     database.close()
 
 
+def test_what_is_done_again_and_again_rests_for_longer_the_longer_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert turns.rest_after(1) == 0, "there are no requests"
+    monkeypatch.setattr(turns, "_last_request", float("inf"))
+    assert 0 < turns.rest_after(0.001) < turns.rest_after(0.01) < turns.rest_after(10)
+    assert turns.rest_after(10) == turns.LONGEST_REST
+
+
 def _run_in_thread(target: Callable[[], None]) -> None:
     thread = threading.Thread(target=target)
     thread.start()

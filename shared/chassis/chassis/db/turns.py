@@ -13,6 +13,8 @@ PASSED = 5
 # Seconds after a request in which background work leaves most of the processor to others, and
 # how long it pauses at most for a second, and in all, of what it used.
 RECENT, PAUSE_PER_SECOND, LONGEST_PAUSE = 0.02, 3.0, 0.1
+# The same for what is done again and again: how long it rests for each second that it took.
+REST_PER_SECOND, LONGEST_REST = 20.0, 1.0
 
 _thread = threading.local()
 _pausing = threading.Lock()
@@ -29,6 +31,16 @@ def note_request() -> None:
 def serves_requests() -> bool:
     """Whether this thread serves requests."""
     return getattr(_thread, "serves_requests", False)
+
+
+def rest_after(seconds: float) -> float:
+    """The seconds for which what is done again and again, and took so long, is to rest: what
+    gathers meanwhile is done at once. None unless there are requests."""
+    return min(seconds * REST_PER_SECOND, LONGEST_REST) if _are_requests() else 0.0
+
+
+def _are_requests() -> bool:
+    return monotonic() - _last_request < RECENT
 
 
 class Turns:
@@ -76,7 +88,7 @@ def _pause() -> None:
     """Leave the processor to requests, if there are any, for longer than this thread has used it
     since its last pause. Threads pause one after the other: all of them together are one share."""
     used = thread_time() - getattr(_thread, "used", 0.0)
-    if monotonic() - _last_request < RECENT:
+    if _are_requests():
         with _pausing:
             sleep(min(used * PAUSE_PER_SECOND, LONGEST_PAUSE))
     _thread.used = thread_time()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from chassis.db.database import Database, cause
 from chassis.db.leases import Leases
+from chassis.db.turns import rest_after
 from chassis.runtime import clock, ids, log
 from chassis.runtime.backoff import Backoff
 from chassis.runtime.outages import Outage
@@ -152,11 +153,12 @@ class _Turns:
         self.due = self._began = 0.0
         self.problem: Exception | None = None
         self._pace, self._pause = pace, job.every
+        self._least = job.every
         self._outage = Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered")
 
     def hurry(self) -> None:
         """Take the next turn as soon after the last as while there is something to do."""
-        self.due = min(self.due, self._began + self._job.every)
+        self.due = min(self.due, self._began + self._least)
 
     def take_if_due(self) -> int:
         """Run the job unless its next turn is later; returns how much it did."""
@@ -173,7 +175,8 @@ class _Turns:
             self._outage.failed(problem)
             return 0
         self._pause = self._job.every if did else self._pace.pause(self._job, self._pause)
-        self.due = 0.0 if did else began + self._pause
+        self._least = max(self._job.every, rest_after(time.monotonic() - began))
+        self.due = 0.0 if did else began + max(self._pause, self._least)
         self.problem = None
         self._outage.over()
         return did
