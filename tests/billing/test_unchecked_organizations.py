@@ -12,7 +12,7 @@ from tests.billing.conftest import World
 
 CHARGE = {"amount": "1", "kind": "usage", "description": "Calls"}
 RESERVATION = {"amount": "1", "description": "Call", "expires_in": 60}
-RESERVED = f"reservations/{ids.new('res')}"
+RESERVED = "reservations/res_01890000000070008000000000"
 
 
 @pytest.fixture
