@@ -21,7 +21,7 @@ from chassis.db.database import Database
 from chassis.runtime import clock
 from flask import Flask
 from flask.testing import FlaskClient
-from psycopg import sql
+from psycopg import Cursor, sql
 from sqlalchemy import event, select, text
 
 from tests.billing.conftest import World
@@ -340,16 +340,25 @@ def young(postgres: Any) -> Iterator[Database]:
 def test_every_query_of_a_batch_uses_an_index_however_long_the_journal(
     young: Database,
 ) -> None:
-    world = World(young, FlaskClient(Flask("")))
-    orgs = [world.open(limit="100000") for _ in range(20)]
     statements: dict[str, tuple[str, Any]] = {}
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        for name, word in (("ix_journal_source", "FROM journal"), ("accounts", "JOIN accounts")):
-            if word in statement:
-                statements.setdefault(name, (statement, parameters))
+    class NotingCursor(Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            for name, word in (
+                ("ix_journal_source", "FROM journal"),
+                ("accounts", "JOIN accounts"),
+            ):
+                if word in query:
+                    statements.setdefault(name, (query, params))
+            return super().execute(query, params, **options)
 
-    event.listen(young.engine, "before_cursor_execute", note)
+    def note(driver: Any, _: Any) -> None:
+        driver.cursor_factory = NotingCursor
+
+    event.listen(young.engine, "connect", note)
+    world = World(young, FlaskClient(Flask("")))
+    orgs = [world.open(limit="100000") for _ in range(20)]
+    statements.clear()
     use(world, *(record(world, org, org) for org in orgs))
     assert len(statements) == 2
     for grown in (0, 1, 8):  # 20, 2,020 and 18,020 rows

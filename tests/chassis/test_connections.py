@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from chassis.db import postgres
+from chassis.db import direct, postgres
 from chassis.db.database import Database, ReadOnly
+from chassis.db.direct import Statement
+from chassis.db.retries import retry_lost_races
 from chassis.messaging.relay import Relay
 from chassis.runtime import notifications
 from devtools import ports
 from devtools.servers import Postgres
-from sqlalchemy import make_url, text
+from sqlalchemy import column, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.chassis.messages import Effect
@@ -53,6 +55,25 @@ def test_another_value_is_refused_without_showing_the_url() -> None:
         Database("postgresql+psycopg://user:hidden@host/db?prepared_statements=no")
 
     assert "hidden" not in str(refused.value)
+
+
+def test_a_transaction_whose_connection_ends_during_a_statement_is_repeated(
+    one_connection: Database, postgres: Postgres
+) -> None:
+    statement = Statement(text("SELECT pg_backend_pid() AS pid").columns(column("pid")))
+    served_by = []
+
+    def act() -> None:
+        with one_connection.transaction() as session:
+            [row] = direct.rows(session, statement, {})
+            served_by.append(row.pid)
+            if len(served_by) == 1:
+                postgres.psql(f"SELECT pg_terminate_backend({row.pid}, 5000);")
+            direct.rows(session, statement, {})
+
+    retry_lost_races(act)
+
+    assert len(set(served_by)) == 2
 
 
 def test_every_connection_leads_to_the_host_that_answers(postgres_database: Database) -> None:

@@ -73,7 +73,13 @@ class Snapshot(Figures):
             auto_enabled,
             auto_threshold,
             last_top_up,
-            *changed,
+            prepaid,
+            surplus,
+            unbilled,
+            invoiced,
+            held,
+            seq,
+            on_wallet,
         ) = columns
         snapshot = cls(
             id=organization_id,
@@ -86,7 +92,13 @@ class Snapshot(Figures):
             top_up_trigger=(
                 top_up_threshold(auto_threshold, last_top_up) if auto_enabled else None
             ),
-            **dict(zip(CHANGED, changed, strict=True)),
+            prepaid=prepaid,
+            surplus=surplus,
+            unbilled=unbilled,
+            invoiced=invoiced,
+            held=held,
+            seq=seq,
+            on_wallet=on_wallet,
         )
         snapshot.usable_before = snapshot.usable
         return snapshot

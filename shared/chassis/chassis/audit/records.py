@@ -17,8 +17,9 @@ from chassis.audit.erasure import erase_rows, strip
 from chassis.audit.hashing import digest, part_digests
 from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
 from chassis.auth.actor import Actor
-from chassis.db import upserts
+from chassis.db import direct, upserts
 from chassis.db.bulk_sql import array, insert_rows, update_rows
+from chassis.db.direct import Statement
 from chassis.db.unit_of_work import LockOrder, collector
 from chassis.db.upserts import is_postgresql
 from chassis.messaging import outbox
@@ -204,29 +205,31 @@ def denied_recently(
     return session.execute(same.limit(1)).first() is not None
 
 
-_LOCK_HEADS = text(
-    """
-    INSERT INTO audit_heads (organization_id, number, hash)
-    SELECT id, 0, :beginning FROM unnest(CAST(:ids AS uuid[])) AS id
-    ON CONFLICT (organization_id) DO UPDATE SET number = audit_heads.number
-    RETURNING organization_id, number, hash, erased
-    """
-).columns(AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased)
+_LOCK_HEADS = Statement(
+    text(
+        """
+        INSERT INTO audit_heads (organization_id, number, hash)
+        SELECT id, 0, :beginning FROM unnest(CAST(:ids AS uuid[])) AS id
+        ON CONFLICT (organization_id) DO UPDATE SET number = audit_heads.number
+        RETURNING organization_id, number, hash, erased
+        """
+    ).columns(AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased)
+)
 
 
 def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, Head]:
     """The ends of these organizations' chains, locked in the order of their ids; a chain that does
     not exist is begun."""
-    ordered, connection = sorted(organization_ids), session.connection()
+    ordered = sorted(organization_ids)
     if is_postgresql(session):
         uuids = array([ids.to_uuid("org", organization_id) for organization_id in ordered])
-        rows = connection.execute(_LOCK_HEADS, {"ids": uuids, "beginning": BEGINNING})
+        rows: Any = direct.rows(session, _LOCK_HEADS, {"ids": uuids, "beginning": BEGINNING})
     else:
         statement = upserts.insert(session, AuditHead)
         statement = statement.on_conflict_do_update(
             index_elements=["organization_id"], set_={"number": AuditHead.number}
         )
-        rows = connection.execute(
+        rows = session.connection().execute(
             statement.returning(
                 AuditHead.organization_id, AuditHead.number, AuditHead.hash, AuditHead.erased
             ),

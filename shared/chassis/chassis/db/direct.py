@@ -1,8 +1,8 @@
 """Single statements on a connection of the pool, outside SQLAlchemy's sessions, which would take
 longer than a short statement itself. For what most requests do.
 
-Each statement is a transaction of its own. On PostgreSQL it is prepared when a connection first
-runs it, and its errors are those that SQLAlchemy raises.
+Each statement is a transaction of its own, unless ``rows`` is given a session. On PostgreSQL it is
+prepared when a connection first runs it, and its errors are those that SQLAlchemy raises.
 """
 
 from collections import namedtuple
@@ -112,7 +112,14 @@ def rows(
     """The rows of the statement, in a session's transaction or directly."""
     if isinstance(change, Direct):
         return change.rows(statement, parameters)
-    return change.connection().execute(statement.clause, parameters).all()
+    connection = change.connection()
+    try:
+        driver = connection.connection.driver_connection
+        return Direct(connection.engine, driver).rows(statement, parameters)
+    except DBAPIError as problem:
+        if problem.connection_invalidated:
+            connection.invalidate(problem)  # or the rollback would fail with another error
+        raise
 
 
 def _failure(engine: Engine, text: str | None, problem: Exception, has_ended: bool) -> Exception:

@@ -16,9 +16,10 @@ from contracts import Message
 from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis.db import upserts
+from chassis.db import direct, upserts
 from chassis.db.bulk_sql import array, insert_rows
 from chassis.db.columns import Base, BigInt, Id, Instant
+from chassis.db.direct import Statement
 from chassis.db.unit_of_work import LockOrder, collector
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import clock, ids
@@ -177,31 +178,33 @@ def collect(session: Session, message: Message) -> PendingMessage:
     return pending
 
 
-_TAKE_VERSIONS = text(
-    """
-    INSERT INTO streams (aggregate, version)
-    SELECT * FROM unnest(CAST(:aggregates AS text[]), CAST(:counts AS bigint[]))
-    ON CONFLICT (aggregate) DO UPDATE SET version = streams.version + excluded.version
-    RETURNING aggregate, version
-    """
-).columns(Stream.aggregate, Stream.version)
+_TAKE_VERSIONS = Statement(
+    text(
+        """
+        INSERT INTO streams (aggregate, version)
+        SELECT * FROM unnest(CAST(:aggregates AS text[]), CAST(:counts AS bigint[]))
+        ON CONFLICT (aggregate) DO UPDATE SET version = streams.version + excluded.version
+        RETURNING aggregate, version
+        """
+    ).columns(Stream.aggregate, Stream.version)
+)
 
 
 def _last_versions(session: Session, counts: Counter[str]) -> dict[str, int]:
     """Take that many versions of each stream and return those before them. Locks the streams, in
     the order of their names."""
-    aggregates, connection = sorted(counts), session.connection()
+    aggregates = sorted(counts)
     if is_postgresql(session):
         numbers = array([counts[aggregate] for aggregate in aggregates])
         parameters = {"aggregates": array(aggregates), "counts": numbers}
-        taken = connection.execute(_TAKE_VERSIONS, parameters)
+        taken: Any = direct.rows(session, _TAKE_VERSIONS, parameters)
     else:
         statement = upserts.insert(session, Stream)
         statement = statement.on_conflict_do_update(
             index_elements=["aggregate"],
             set_={"version": Stream.version + statement.excluded.version},
         )
-        taken = connection.execute(
+        taken = session.connection().execute(
             statement.returning(Stream.aggregate, Stream.version),
             [{"aggregate": each, "version": counts[each]} for each in aggregates],
         )

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from chassis.db import stored_answers
+from chassis.db import direct, stored_answers
 from chassis.db.bulk_sql import (
     MAX_PLAIN_ROWS,
     array,
@@ -123,7 +123,7 @@ def _reservations(posted: Sequence[Posted]) -> list[Held]:
 
 def _write_postgresql(session: Session, batch: _Batch) -> None:
     statement, values = _statement_of(batch, versions=False)
-    session.connection().execute(statement.clause, values)
+    direct.rows(session, statement, values)
 
 
 def _statement_of(batch: _Batch, *, versions: bool) -> tuple[Statement, dict[str, Any]]:
@@ -186,7 +186,12 @@ def _settle(statement: Any) -> Any:
 
 
 def _json(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps(rows, default=str)
+    return json.dumps(rows, default=_text)
+
+
+def _text(value: Any) -> str:
+    """A UUID or an instant as PostgreSQL reads it."""
+    return value.hex if isinstance(value, UUID) else str(value)
 
 
 def _recordset(parameter: str, table: Any, names: Iterable[str]) -> str:

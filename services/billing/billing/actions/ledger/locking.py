@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.db import stored_answers
+from chassis.db import direct, stored_answers
 from chassis.db.bulk_sql import array, array_parameter
 from chassis.db.direct import Direct, Statement
 from chassis.db.idempotency_keys import RequestKey
@@ -22,6 +22,7 @@ from billing.models.snapshot import READ, Snapshot
 
 Key = tuple[str | None, str]
 _ANY = UUID(int=0)  # in place of a provider that was checked
+_OF_RESERVATIONS = (Capture, Release, Expire)
 _ACCOUNTS: Any = Account.__table__
 _PROVIDERS: Any = Provider.__table__
 _THRESHOLD = """(
@@ -42,7 +43,7 @@ _LOCKING = " ORDER BY organization_id FOR NO KEY UPDATE OF accounts"
 _NAMES: tuple[ColumnClause[Any], ...] = tuple(
     column(name) for name in ("organization_id", "provider_id", "low_threshold", *READ)
 )
-_LOCK = text("SELECT " + _COLUMNS + _ASKED + _LOCKING).columns(*_NAMES)
+_LOCK = Statement(text("SELECT " + _COLUMNS + _ASKED + _LOCKING).columns(*_NAMES))
 _VERSIONS = Statement(
     text(
         f"SELECT {stored_answers.USED} AS used, CAST(accounts.xmin AS text) AS version, "
@@ -109,7 +110,7 @@ def _keys(orders: Iterable[Order]) -> set[Key]:
 
 def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, Snapshot]:
     if is_postgresql(session):
-        return _snapshots(session.connection().execute(_LOCK, _parameters(keys)).all(), now)
+        return _snapshots(direct.rows(session, _LOCK, _parameters(keys)), now)
     # SQLite has no row locks: the transaction has locked the whole database.
     organization_ids = list({organization_id for _, organization_id in keys})
     rows = session.connection().execute(_READ, {"organizations": organization_ids})
@@ -161,7 +162,7 @@ def _read_reservations(
     named = [
         (order.organization_id, order.command.reservation_id)
         for order in orders
-        if isinstance(order.command, Capture | Release | Expire)
+        if isinstance(order.command, _OF_RESERVATIONS)
         and ids.is_id("res", order.command.reservation_id)
     ]
     if not named:

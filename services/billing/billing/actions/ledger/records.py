@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.db import direct
 from chassis.db.bulk_sql import among, array
+from chassis.db.direct import Statement
 from chassis.db.upserts import is_postgresql
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -24,10 +26,10 @@ _COLUMNS = (
     _JOURNAL.c.description,
     _JOURNAL.c.transaction_id,
 )
-_KNOWN = {
-    name: select(*_COLUMNS).where(_JOURNAL.c.provider_id == bindparam("provider_id"), is_among)
-    for name, is_among in among(_JOURNAL.c.source, "sources").items()
-}
+_OF_PROVIDER = select(*_COLUMNS).where(_JOURNAL.c.provider_id == bindparam("provider_id"))
+_AMONG = among(_JOURNAL.c.source, "sources")
+_KNOWN = Statement(_OF_PROVIDER.where(_AMONG["postgresql"]))
+_KNOWN_ON_SQLITE = _OF_PROVIDER.where(_AMONG["sqlite"])
 
 
 class KnownRecords:
@@ -72,12 +74,12 @@ def known_records(session: Session, orders: Sequence[Order]) -> KnownRecords:
 def _read(
     session: Session, known: KnownRecords, provider_id: str | None, sources: set[str]
 ) -> None:
-    connection = session.connection()
-    parameters = {
-        "provider_id": provider_id,
-        "sources": array(sources) if is_postgresql(session) else sources,
-    }
-    rows = connection.execute(_KNOWN[connection.dialect.name], parameters).all()
+    if is_postgresql(session):
+        parameters = {"provider_id": provider_id, "sources": array(sources)}
+        rows = direct.rows(session, _KNOWN, parameters)
+    else:
+        on_sqlite = {"provider_id": provider_id, "sources": list(sources)}
+        rows = session.connection().execute(_KNOWN_ON_SQLITE, on_sqlite).all()
     costs = queries.provider_costs(
         session, [(row.organization_id, row.transaction_id) for row in rows]
     )
