@@ -1,6 +1,7 @@
 """The billing run: in each customer's time zone, once, whatever fails."""
 
 import threading
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -17,6 +18,8 @@ from billing.values import (
     month_start,
     parse_money,
 )
+from chassis.audit import AuditEntry
+from chassis.db.database import cause
 from chassis.runtime import ids
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
@@ -301,6 +304,7 @@ def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypa
             raise Crash
 
     monkeypatch.setattr(jobs, "BLOCK", 7)
+    monkeypatch.setattr(jobs, "PARALLEL_BLOCKS", 1)
     monkeypatch.setattr(invoices, "write", fragile)
     with pytest.raises(Crash):
         end_months(world, now)
@@ -327,7 +331,8 @@ def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypa
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_concurrent_billing_runs_share_the_accounts(world, monkeypatch):
+@pytest.mark.parametrize(("runs", "blocks"), [(2, 1), (1, 2)], ids=["two runs", "one run"])
+def test_blocks_that_run_at_the_same_time_share_the_accounts(world, monkeypatch, runs, blocks):
     now = datetime(2031, 2, 5, tzinfo=UTC)
     end_months(world, now)
     orgs = [opened(world) for _ in range(14)]
@@ -341,15 +346,28 @@ def test_two_concurrent_billing_runs_share_the_accounts(world, monkeypatch):
         whole(session, issues, **kwargs)
 
     monkeypatch.setattr(jobs, "BLOCK", 7)
+    monkeypatch.setattr(jobs, "PARALLEL_BLOCKS", blocks)
     monkeypatch.setattr(invoices, "write", write_together)
 
     def run():
-        return jobs.run_billing(world.database, now, None)
+        with cause_of("run_billing:evt_1"):
+            return jobs.run_billing(world.database, now, None)
 
-    assert at_once(run, run) == [7, 7]
+    assert sum(at_once(*[run] * runs)) == 14
     assert run() == 0
     for org in orgs:
         assert len(listed(world, org)) == 1
+    issued = (AuditEntry.action == "invoice.issued", AuditEntry.organization_id.in_(orgs))
+    with world.database.reading() as session:
+        causes = session.scalars(select(AuditEntry.request_id).where(*issued)).all()
+    assert causes == ["run_billing:evt_1"] * 14
+
+
+@contextmanager
+def cause_of(name):
+    token = cause.set(name)
+    yield
+    cause.reset(token)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -1,6 +1,8 @@
 """Billing's periodic jobs."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 
 from chassis import audit
@@ -12,7 +14,8 @@ from chassis.runtime.service import Job
 
 from billing import actions, queries
 
-BLOCK = 250  # the accounts that are invoiced in one transaction
+# The accounts that the billing run invoices in one transaction, and how many such run at once.
+BLOCK, PARALLEL_BLOCKS = 250, 2
 _LOG = log.get("billing")
 
 
@@ -89,16 +92,27 @@ def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
 
 def run_billing(database: Database, now: datetime, _settings: object) -> int:
     """Invoice the unbilled amounts of months that have ended, each in its own time zone; returns
-    for how many accounts of a block that was done. Accounts that cannot be invoiced are tried again
-    with the next block, and hold up no others."""
+    for how many accounts of a few blocks that was done. Accounts that cannot be invoiced are tried
+    again with the next blocks, and hold up no others."""
     tried: set[str] = set()
     while True:
         with database.reading() as session:
-            ended = queries.organizations_to_bill(session, now, BLOCK, tried)
-        billed = _bill(database, now, ended) if ended else 0
+            ended = queries.organizations_to_bill(session, now, PARALLEL_BLOCKS * BLOCK, tried)
+        blocks = [ended[start : start + BLOCK] for start in range(0, len(ended), BLOCK)]
+        billed = _bill_blocks(database, now, blocks)
         if billed or not ended:
             return billed
         tried.update(ended)
+
+
+def _bill_blocks(database: Database, now: datetime, blocks: Sequence[Sequence[str]]) -> int:
+    """One is prepared while the database writes another. SQLite has a single writer."""
+    if database.is_sqlite or len(blocks) < 2:
+        return sum(_bill(database, now, block) for block in blocks)
+    with ThreadPoolExecutor(len(blocks)) as threads:
+        # In the context of this job, which messages name as their correlation.
+        running = [threads.submit(copy_context().run, _bill, database, now, b) for b in blocks]
+        return sum(each.result() for each in running)
 
 
 def _bill(database: Database, now: datetime, organization_ids: Sequence[str]) -> int:
