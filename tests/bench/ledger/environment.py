@@ -171,7 +171,8 @@ def open_accounts(
                     "billing": {"email": "bills@acme.example"},
                     "buyer_tags": {},
                     "opened_at": now,
-                    "month_ends_at": month_end(now, "UTC"),
+                    # As where accounts are opened: prepaid ones are not billed by month.
+                    "month_ends_at": None if mode == "prepaid" else month_end(now, "UTC"),
                 }
                 for organization_id in organizations
             ],
