@@ -237,8 +237,8 @@ TABLE = (
     Mutation(
         "a month covers a row of the next one",
         "billing/queries/billing_run.py",
-        "row.posted_at < starts,",
-        "row.posted_at <= starts,",
+        "Entry.posted_at < starts,",
+        "Entry.posted_at <= starts,",
         "test_billing_run.py",
     ),
     Mutation(

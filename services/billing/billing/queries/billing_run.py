@@ -8,8 +8,8 @@ from typing import Any
 from chassis.db.bulk_sql import among, array
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import and_, bindparam, case, select, text
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, case, select, text
+from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry, Invoice, Provider
 from billing.models.drafts import Customer, MonthEnd, Period
@@ -55,14 +55,20 @@ def month_ends(
         parameters |= {f"zone_{number}": zone, f"start_{number}": month_start(now, zone)}
     queries = _month_ends(len(timezones))
     rows = session.connection().execute(_of_dialect(session, queries), parameters)
-    return {organization_id: MonthEnd(seq, unbilled) for organization_id, seq, unbilled in rows}
+    return {
+        organization_id: MonthEnd(seq, unbilled)
+        for organization_id, seq, unbilled in rows
+        if seq is not None
+    }
 
 
 def last_periods(session: Session, organization_ids: Collection[str]) -> dict[str, Period]:
     """By organization, the period of its last regular invoice."""
     parameters = _among(session, organization_ids)
     rows = session.connection().execute(_of_dialect(session, _LAST_PERIODS), parameters)
-    return {organization_id: Period(last_day, issued) for organization_id, last_day, issued in rows}
+    return {
+        row.organization_id: Period(row.last_day, row.issued_on) for row in rows if row.last_day
+    }
 
 
 def sellers(session: Session, provider_ids: Collection[str]) -> dict[str, Provider]:
@@ -91,22 +97,28 @@ _TO_BILL = {
     .with_for_update(skip_locked=True, key_share=True)
     for name, is_among in _IS_AMONG.items()
 }
-_LAST_PERIODS = {
-    name: select(
-        Invoice.organization_id, Invoice.about[("period", "to")].as_string(), Invoice.issued_on
+
+
+def _of_each(query: Any) -> dict[str, Any]:
+    """For each account the columns of the one row of this query that is about it, or NULL. As
+    subqueries, so that no plan ever reads a whole journal."""
+    columns = [
+        query.with_only_columns(column).correlate(Account).scalar_subquery().label(column.key)
+        for column in query.selected_columns
+    ]
+    return {
+        name: select(Account.organization_id, *columns).where(is_among)
+        for name, is_among in _IS_AMONG.items()
+    }
+
+
+_LAST_PERIODS = _of_each(
+    select(Invoice.about[("period", "to")].as_string().label("last_day"), Invoice.issued_on).where(
+        Invoice.organization_id == Account.organization_id,
+        Invoice.to_seq == Account.invoiced_seq,
+        text(REGULAR_ONLY),
     )
-    .select_from(Account)
-    .join(
-        Invoice,
-        and_(
-            Invoice.organization_id == Account.organization_id,
-            Invoice.to_seq == Account.invoiced_seq,
-            text(REGULAR_ONLY),
-        ),
-    )
-    .where(is_among)
-    for name, is_among in _IS_AMONG.items()
-}
+)
 
 
 @cache
@@ -119,26 +131,16 @@ def _month_ends(timezones: int) -> dict[str, Any]:
             for n in range(timezones)
         )
     )
-    row = aliased(Entry)
-    last = (
-        select(row.seq)
+    return _of_each(
+        select(Entry.seq, Entry.unbilled_after)
         .where(
-            row.organization_id == Account.organization_id,
-            row.seq > Account.invoiced_seq,
-            row.posted_at < starts,
+            Entry.organization_id == Account.organization_id,
+            Entry.seq > Account.invoiced_seq,
+            Entry.posted_at < starts,
         )
-        .order_by(row.seq.desc())
+        .order_by(Entry.seq.desc())
         .limit(1)
-        .correlate(Account)
-        .scalar_subquery()
     )
-    return {
-        name: select(Entry.organization_id, Entry.seq, Entry.unbilled_after)
-        .select_from(Account)
-        .join(Entry, and_(Entry.organization_id == Account.organization_id, Entry.seq == last))
-        .where(is_among)
-        for name, is_among in _IS_AMONG.items()
-    }
 
 
 def newly_overdue(session: Session, now: datetime, limit: int) -> list[tuple[Account, Invoice]]:
