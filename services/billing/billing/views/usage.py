@@ -11,6 +11,7 @@ from flask import Response, request
 from billing import actions, schemas
 
 blp = Blueprint("usage", __name__, url_prefix="/v1/usage", description="Usage")
+_OUTCOME = schemas.UsageOutcome()
 
 
 @blp.before_request
@@ -58,4 +59,4 @@ def record_usage(body: dict[str, Any]) -> Response:
             "refused": sorted(invalid + refused, key=lambda refusal: refusal["index"]),
         }
 
-    return idempotency.change(schemas.UsageOutcome(), act)
+    return idempotency.change(_OUTCOME, act)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import repeat
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -128,8 +129,9 @@ def _write_postgresql(session: Session, batch: _Batch) -> None:
 
 def _statement_of(batch: _Batch, *, versions: bool) -> tuple[Statement, dict[str, Any]]:
     names = _STORED if versions else _STORED[:-1]
+    stored = zip(*map(attrgetter(*names), batch.changed), strict=True)
     values = {
-        **{name: array([getattr(each, name) for each in batch.changed]) for name in names},
+        **dict(zip(names, map(array, stored), strict=True)),
         **{name: array(values) for name, values in batch.columns.items()},
         "rows": _json([row._asdict() for row in batch.rows]),
         "day": queries.utc_day(batch.now),
@@ -266,6 +268,8 @@ def _statement(
     if answers:
         template += _ANSWERED
     template += " SELECT organization_id FROM changed"
+    if not versions:
+        template += " LIMIT 0"  # it is known which
     added = {
         "arrays": "".join(
             f", {array_parameter(name, _type_of(_ACCOUNTS, name))}" for name in columns

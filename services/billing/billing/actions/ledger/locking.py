@@ -71,8 +71,10 @@ def lock_snapshots(
 
     An account that does not exist, or belongs to another provider, is left out.
     """
-    snapshots = _lock(session, _keys(orders), now)
-    return _by_key(session, orders, snapshots)
+    keys = _keys(orders)
+    snapshots = _lock(session, keys, now)
+    _read_reservations(session, orders, snapshots)
+    return _by_key(keys, snapshots)
 
 
 def read_snapshots(
@@ -88,13 +90,15 @@ def read_snapshots(
     if isinstance(change, Session):
         used = stored_answers.used(change, requests)
         return lock_snapshots(change, orders, now), used
-    parameters = _parameters(_keys(orders)) | stored_answers.keys_parameters(requests)
+    keys = _keys(orders)
+    parameters = _parameters(keys) | stored_answers.keys_parameters(requests)
     rows = change.rows(_VERSIONS, parameters)
     snapshots = _snapshots((columns for _, _, *columns in rows), now)
     for row in rows:
         snapshots[row.organization_id].version = row.version
     used = {(scope, key) for scope, key in (rows[0].used or () if rows else ())}
-    return _by_key(change, orders, snapshots), used
+    _read_reservations(change, orders, snapshots)
+    return _by_key(keys, snapshots), used
 
 
 def lock_accounts(
@@ -126,12 +130,9 @@ def _parameters(keys: Collection[Key]) -> dict[str, Any]:
     }
 
 
-def _by_key(
-    change: Session | Direct, orders: Collection[Order], snapshots: Mapping[UUID, Snapshot]
-) -> dict[Key, Snapshot]:
-    _read_reservations(change, orders, snapshots)
+def _by_key(keys: Iterable[Key], snapshots: Mapping[UUID, Snapshot]) -> dict[Key, Snapshot]:
     locked = {}
-    for provider_id, organization_id in _keys(orders):
+    for provider_id, organization_id in keys:
         snapshot = snapshots.get(ids.to_uuid("org", organization_id))
         if snapshot is not None and _belongs(snapshot, provider_id):
             locked[provider_id, organization_id] = snapshot

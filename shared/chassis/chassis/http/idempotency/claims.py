@@ -3,24 +3,37 @@
 from typing import Any
 
 from flask import Response
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
-from chassis.db import upserts
+from chassis.db import direct
+from chassis.db.columns import Instant
+from chassis.db.direct import Statement
 from chassis.db.idempotency_keys import IdempotencyKey
 from chassis.errors import Conflict, Invalid
 from chassis.http.idempotency.keys import fingerprint_of_request, scope_of_request
 from chassis.runtime import clock
 
 _KEYS: Any = IdempotencyKey.__table__
-_CLAIM = {
-    name: upserts.insert_for(name, _KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
-    for name in ("postgresql", "sqlite")
-}
-_STORE = (
-    update(_KEYS)
-    .where(_KEYS.c.id == bindparam("claimed"))
-    .values({name: bindparam(name) for name in ("status", "content_type", "body")})
+_CLAIM = Statement(
+    text(
+        """
+        INSERT INTO idempotency_keys
+            (scope, key, fingerprint, status, content_type, body, created_at)
+        VALUES (:scope, :key, :fingerprint, 0, '', :body, :created_at)
+        ON CONFLICT DO NOTHING RETURNING id
+        """
+    )
+    .bindparams(bindparam("created_at", type_=Instant))
+    .columns(_KEYS.c.id)
+)
+_STORE = Statement(
+    text(
+        """
+        UPDATE idempotency_keys SET status = :status, content_type = :content_type, body = :body
+        WHERE id = :claimed RETURNING id
+        """
+    ).columns(_KEYS.c.id)
 )
 
 
@@ -45,15 +58,12 @@ def claim(session: Session, key: str) -> int | Response:
         "scope": scope,
         "key": key,
         "fingerprint": fingerprint,
-        "status": 0,
-        "content_type": "",
         "body": b"",
         "created_at": clock.now(),
     }
-    connection = session.connection()
-    claimed: int | None = connection.execute(_CLAIM[connection.dialect.name], values).scalar()
-    if claimed is not None:
-        return claimed
+    claimed = direct.rows(session, _CLAIM, values)
+    if claimed:
+        return int(claimed[0].id)
     # Locked, so that there is something to commit: if nobody knows whether a standby has the stored
     # response, the commit waits until one does.
     used = session.scalars(_by_key(scope, key).with_for_update()).one()
@@ -72,7 +82,7 @@ def store(session: Session, claimed: int, response: Response) -> None:
         "content_type": response.content_type,
         "body": response.get_data(),
     }
-    session.connection().execute(_STORE, values)
+    direct.rows(session, _STORE, values)
 
 
 def replace(session: Session, key: str, response: Response) -> None:
