@@ -292,7 +292,14 @@ def test_a_usage_id_counts_once_across_all_customers_of_the_provider(world):
             account = queries.get_account(session, organization_id, lock=True)
             transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
             posting.post(
-                session, account, transfers, kind="top_up", now=now, by=CLERK, source="record-1"
+                session,
+                account,
+                transfers,
+                kind="top_up",
+                now=now,
+                by=CLERK,
+                description="Top-up",
+                source="record-1",
             )
 
     post(org)

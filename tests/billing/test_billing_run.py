@@ -524,6 +524,7 @@ def test_a_surplus_pays_open_invoices_first_and_publishes_what_is_paid(world):
                 kind="top_up",
                 now=datetime(2031, 1, 10, tzinfo=UTC),
                 by=CLERK,
+                description="Top-up",
             )
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     left = [[i["open"] for i in reversed(listed(world, org))] for org in orgs]

@@ -117,9 +117,9 @@ TABLE = (
     ),
     Mutation(
         "a row stores another bucket than the one after it",
-        "billing/actions/ledger/posting.py",
-        "unbilled_after=buckets.unbilled",
-        "unbilled_after=buckets.unbilled + 1",
+        "billing/models/figures.py",
+        "return self.prepaid, self.surplus, self.unbilled,",
+        "return self.prepaid, self.surplus, self.unbilled + 1,",
         MACHINE,
     ),
     Mutation(

@@ -191,13 +191,6 @@ class Account(Base):
             held=self.held,
         )
 
-    def set_buckets(self, buckets: Buckets) -> None:
-        self.prepaid = buckets.prepaid
-        self.surplus = buckets.surplus
-        self.unbilled = buckets.unbilled
-        self.invoiced = buckets.invoiced
-        self.held = buckets.held
-
     def stamp_publication(self, now: datetime) -> datetime:
         """The ``as_of`` of a balance published now: never before the last one published.
 

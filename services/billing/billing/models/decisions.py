@@ -27,6 +27,7 @@ from billing.values import (
 )
 
 INSUFFICIENT_CREDITS = "insufficient_credits"
+NOT_WITHDRAWABLE = "not_withdrawable"
 
 
 class Charge(NamedTuple):
@@ -117,6 +118,22 @@ def insufficient(figures: Figures, amount: int, currency: str) -> Refusal | None
         },
     }
     return Refusal(INSUFFICIENT_CREDITS, details, missing, figures.held, currency)
+
+
+def not_withdrawable(figures: Figures, amount: int, currency: str) -> Refusal | None:
+    """The refusal of a withdrawal that is higher than what can be paid out."""
+    withdrawable = figures.withdrawable
+    if amount <= withdrawable:
+        return None
+    details: dict[str, Any] = {
+        "shortfall": format_money(amount - withdrawable, currency),
+        "withdrawable": format_money(withdrawable, currency),
+    }
+    if figures.is_prepaid:
+        missing = amount - figures.balance
+        return Refusal(NOT_WITHDRAWABLE, details, missing, figures.held, currency)
+    # No reservation reduces a surplus.
+    return Refusal(NOT_WITHDRAWABLE, {**details, "reservations": [], "freed_at": None})
 
 
 def _charge(snapshot: Snapshot, command: Charge, _now: datetime) -> Posting | Refusal:

@@ -62,12 +62,15 @@ class Direct:
         values = {**compiled.defaults, **parameters}
         for name, convert in compiled.bound.items():
             values[name] = convert(values[name])
-        with self._errors_of(compiled.text):
-            cursor = self._connection.execute(compiled.text, values, **self._options)
-            rows = cursor.fetchall()
+        rows = self._fetch(compiled.text, values)
         if not compiled.converted:
             return [compiled.make_row(row) for row in rows]
         return [_converted(row, compiled) for row in rows]
+
+    def _fetch(self, text: str, values: Mapping[str, Any]) -> list[Any]:
+        with self._errors_of(text):
+            rows: list[Any] = self._connection.execute(text, values, **self._options).fetchall()
+        return rows
 
     def confirm(self) -> None:
         """Raise DBAPIError if it is unknown whether what was written is stored."""

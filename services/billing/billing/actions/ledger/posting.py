@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from chassis.auth.actor import Actor
@@ -10,9 +11,12 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import alerts
+from billing.actions.ledger.entries import Posted, enter
 from billing.actions.ledger.refusals import AccountClosed, AccountFrozen, AmountTooLarge
-from billing.models import Account, Buckets, Entry, Spending
-from billing.values import FROZEN, MAX_STORED, SPENDING_KINDS, Code, Transfer
+from billing.models import Account, Entry, Spending
+from billing.models.decisions import Posting, Refusal, within_range
+from billing.models.snapshot import CHANGED, READ, Snapshot
+from billing.values import FROZEN, MAX_STORED, Transfer
 
 
 def lock_account(
@@ -45,85 +49,63 @@ def post(
     kind: str,
     now: datetime,
     by: Actor,
+    description: str,
     payment_id: str | None = None,
     **fields: Any,
 ) -> list[Entry]:
-    """Post the transfers as one transaction and return its rows.
+    """Post the transfers as one transaction and return its rows, which the session writes.
 
     ``payment_id``: the payment that all transfers belong to. ``fields``: further columns of the
     first row. Raises AmountTooLarge if a figure would not fit.
     """
-    transaction_id = ids.new("txn")
-    before = buckets = account.buckets
-    usable_before = account.figures(now).usable
-    rows = []
-    for part, transfer in enumerate(transfers):
-        buckets = buckets.after(transfer)
-        account.seq += 1
-        account.on_wallet += _wallet_effect(transfer)
-        row = _entry(account, transfer, buckets, transaction_id, part)
-        row.kind = kind
-        row.payment_id = payment_id or transfer.payment_id
-        row.occurred_at = row.posted_at = now
-        rows.append(row)
-    account.set_buckets(buckets)
-    check_range(account, now)
-    balance = account.figures(now).balance
-    for row in rows:
-        row.balance_after = balance
-    first = rows[0]
-    first.moved = buckets.net - before.net
-    first.actor_kind, first.actor_id = by.kind, by.id
+    snapshot = _snapshot_of(account, now)
+    admitted = within_range(snapshot, Posting(kind, tuple(transfers), description))
+    if isinstance(admitted, Refusal):
+        raise AmountTooLarge()
+    usable_before = snapshot.usable
+    posted = enter(snapshot, admitted, by=by, now=now)
+    for name in CHANGED:
+        setattr(account, name, getattr(snapshot, name))
+    rows = _entries(account, posted, payment_id)
     for name, value in fields.items():
-        setattr(first, name, value)
+        setattr(rows[0], name, value)
     session.add_all(rows)
-    if kind in SPENDING_KINDS and first.moved:
-        _add_to_spending(session, account, -first.moved, now)
+    if snapshot.spent:
+        _add_to_spending(session, account, snapshot.spent, now)
     # A change of payment mode is part of a change of terms, which checks the thresholds at its end.
     if kind != "mode_change":
         alerts.check_thresholds(session, account, usable_before, now)
     return rows
 
 
-def check_range(account: Account, now: datetime) -> None:
-    """Raise AmountTooLarge if a figure has more than twelve digits before the decimal point.
+def _snapshot_of(account: Account, now: datetime) -> Snapshot:
+    return Snapshot.of(
+        ids.to_uuid("org", account.organization_id),
+        ids.to_uuid("org", account.provider_id),
+        0,  # thresholds are checked on the account
+        attrgetter(*READ)(account),
+        now,
+    )
 
-    Or if the account's total effect on the provider's balance is larger than can be stored.
-    """
-    if not account.figures(now).is_in_range or abs(account.on_wallet) > MAX_STORED:
+
+def check_range(account: Account, now: datetime) -> None:
+    """Raise AmountTooLarge if a figure has more than twelve digits before the decimal point."""
+    if not account.figures(now).is_in_range:
         raise AmountTooLarge()
 
 
-def _wallet_effect(transfer: Transfer) -> int:
-    if transfer.debit == Code.WALLET:
-        return transfer.amount
-    if transfer.credit == Code.WALLET:
-        return -transfer.amount
-    return 0
-
-
-def _entry(
-    account: Account, transfer: Transfer, buckets: Buckets, transaction_id: str, part: int
-) -> Entry:
-    return Entry(
-        organization_id=account.organization_id,
-        seq=account.seq,
-        transaction_id=transaction_id,
-        part=part,
-        provider_id=account.provider_id,
-        currency=account.currency,
-        debit=transfer.debit,
-        credit=transfer.credit,
-        amount=transfer.amount,
-        moved=0,
-        balance_after=0,
-        prepaid_after=buckets.prepaid,
-        surplus_after=buckets.surplus,
-        unbilled_after=buckets.unbilled,
-        invoiced_after=buckets.invoiced,
-        held_after=buckets.held,
-        invoice_id=transfer.invoice_id,
-    )
+def _entries(account: Account, posted: Posted, payment_id: str | None) -> list[Entry]:
+    rows = []
+    for row, transfer in zip(posted.rows, posted.posting.transfers, strict=True):
+        texts = {
+            "organization_id": account.organization_id,
+            "provider_id": account.provider_id,
+            "transaction_id": ids.of_uuid("txn", row.transaction_id),
+            "invoice_id": transfer.invoice_id,
+            "payment_id": payment_id or transfer.payment_id,
+        }
+        rows.append(Entry(**{**row._asdict(), **texts}))
+    return rows
 
 
 def _add_to_spending(session: Session, account: Account, amount: int, now: datetime) -> None:

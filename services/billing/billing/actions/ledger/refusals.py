@@ -7,7 +7,7 @@ from chassis.runtime import clock
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models.decisions import Refusal
+from billing.models.decisions import NOT_WITHDRAWABLE, Refusal
 from billing.values import format_money
 
 
@@ -31,6 +31,11 @@ class AmountTooLarge(Conflict):
 class InsufficientCredits(Conflict):
     code = "insufficient_credits"
     detail = "The account does not have enough credits. Top it up or use a smaller amount."
+
+
+class NotWithdrawable(InsufficientCredits):
+    code = "insufficient_credits"
+    detail = "The amount is higher than what can be withdrawn. Use a smaller amount."
 
 
 class CaptureExceedsReservation(Conflict):
@@ -64,6 +69,7 @@ _BY_CODE = {
     **{failure.code: failure for failure in _FAILURES},
     "organization_not_found": queries.NoAccount,
     "not_found": queries.NoReservation,
+    NOT_WITHDRAWABLE: NotWithdrawable,
 }
 
 
@@ -72,13 +78,13 @@ def failure(session: Session, organization_id: str, refusal: Refusal) -> Failure
     frees them."""
     details = dict(refusal.details)
     if refusal.missing:
-        details |= freed_by_expiry(
+        details |= _freed_by_expiry(
             session, organization_id, refusal.held, refusal.currency, refusal.missing
         )
     return _BY_CODE[refusal.code](**details)
 
 
-def freed_by_expiry(
+def _freed_by_expiry(
     session: Session, organization_id: str, held: int, currency: str, missing: int
 ) -> dict[str, Any]:
     """The reservations whose expiry frees the missing amount, and when; none if not all of it.
