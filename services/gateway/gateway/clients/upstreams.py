@@ -8,12 +8,13 @@ from io import BytesIO
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
-import urllib3
 from chassis.errors import Unavailable
 from chassis.http import networks, transport
 from chassis.http.client import ServiceResponse, Stream
 from chassis.http.transport import HttpTransport
 from urllib3 import HTTPHeaderDict
+
+from gateway.clients.connections import FAILURES, Connections, Response
 
 _LOST = "The response was lost or too late. Try again with the same Idempotency-Key."
 _END = object()
@@ -66,12 +67,9 @@ class HttpUpstream:
         connect: float = 2.0,
         read: float = 30.0,
     ) -> None:
-        self._pool = urllib3.PoolManager(
-            ca_certs=authorities or None,
-            maxsize=connections,
-            block=False,
-            timeout=urllib3.Timeout(connect=connect, read=read),
-        ).connection_from_url(url)
+        self._connections = Connections(
+            url, authorities=authorities, kept=connections, connect=connect, read=read
+        )
         # Our own requests are small, so a slow service is given up sooner.
         self._own = HttpTransport(
             url,
@@ -86,26 +84,14 @@ class HttpUpstream:
     ) -> UpstreamResponse:
         """Forward one request. Raises Unavailable."""
         try:
-            response = self._pool.urlopen(
-                method,
-                target,
-                body=body or None,
-                headers=headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except urllib3.exceptions.HTTPError as problem:
-            raise _unavailable(problem) from problem
-        headers_received = list(response.headers.items())
-        return UpstreamResponse(
-            response.status,
-            headers_received,
-            transport.chunks(response, _unavailable, decode_content=False),
-            response.close,
-        )
+            used = self._connections.connection()
+        except OSError as problem:
+            raise _unavailable(problem, is_lost=isinstance(problem, TimeoutError)) from problem
+        try:
+            response = self._connections.send(used, method, target, headers, body)
+        except FAILURES as problem:
+            raise _unavailable(problem, is_lost=True) from problem
+        return UpstreamResponse(response.status, response.pairs, _body(response), response.end)
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -175,12 +161,19 @@ class InProcess:
         return Stream(response.status, HTTPHeaderDict(response.headers), pieces())
 
 
-def _unavailable(problem: Exception) -> Unavailable:
+def _body(response: Response) -> Iterator[bytes]:
+    try:
+        yield from response.pieces()
+    except FAILURES as problem:
+        raise _unavailable(problem, is_lost=True) from problem
+    finally:
+        response.end()
+
+
+def _unavailable(problem: Exception, *, is_lost: bool) -> Unavailable:
     failure = transport.unavailable(problem)
-    if isinstance(problem, urllib3.exceptions.TimeoutError | urllib3.exceptions.ProtocolError):
-        failure.detail = (
-            "The response was lost or too late. Try again with the same Idempotency-Key."
-        )
+    if is_lost:
+        failure.detail = _LOST
     return failure
 
 

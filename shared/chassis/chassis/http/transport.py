@@ -1,6 +1,6 @@
 """Requests to other services over the network."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -44,7 +44,7 @@ class HttpTransport:
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
         """Send a GET and read its response in chunks. Raises Unavailable, also while reading."""
         response = self._request("GET", path, headers, preload_content=False)
-        return Stream(response.status, response.headers, chunks(response))
+        return Stream(response.status, response.headers, _chunks(response))
 
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], **options: Any
@@ -63,17 +63,12 @@ def unavailable(problem: Exception) -> Unavailable:
     return Unavailable(detail, code="service_unavailable", retry_after=1)
 
 
-def chunks(
-    response: urllib3.BaseHTTPResponse,
-    failure: Callable[[Exception], Unavailable] = unavailable,
-    *,
-    decode_content: bool | None = None,
-) -> Iterator[bytes]:
-    """The body of a response as it arrives; raises ``failure`` of the problem if it breaks off."""
+def _chunks(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The body of a response as it arrives. Raises Unavailable if it breaks off."""
     try:
-        yield from response.stream(_CHUNK, decode_content=decode_content)
+        yield from response.stream(_CHUNK)
         response.release_conn()
     except urllib3.exceptions.HTTPError as problem:
-        raise failure(problem) from problem
+        raise unavailable(problem) from problem
     finally:
         response.close()
