@@ -10,4 +10,4 @@ def now() -> datetime:
 
 def stamp(at: datetime) -> str:
     """An instant in the format of API and messages: ``2026-01-31T09:00:00.000000Z``."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
