@@ -16,9 +16,10 @@ from chassis.db.database import Database
 from chassis.db.idempotency_keys import Answer, IdempotencyKey, RequestKey
 from chassis.db.stored_answers import Request
 from chassis.runtime import clock, ids
-from sqlalchemy import select, text
+from sqlalchemy import Connection, event, select, text
 
 from tests.billing.conftest import World
+from tests.waiting import until
 
 pytestmark = pytest.mark.both_databases
 
@@ -134,6 +135,22 @@ def test_concurrent_requests_are_charged_exactly_once_and_up_to_the_limit(world:
     assert {status for status, _ in responses} == {201, 409}
     assert [charged(world, org) for org in orgs] == [[UNIT] * 10] * 3
     assert len(accepted) == 30
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_charges_that_come_while_the_writer_is_busy_share_a_commit(world: World) -> None:
+    org = world.open(limit="100")
+    groups = world.client.application.extensions["group_commit"]
+    commits: list[Connection] = []
+    body = {"amount": "1", "kind": "usage", "description": "Calls"}
+    with ThreadPoolExecutor(8) as pool:
+        event.listen(world.database.engine, "commit", commits.append)
+        with world.database.transaction():  # changes nothing
+            responses = [pool.submit(world.post, org, "charges", body) for _ in range(8)]
+            until(lambda: groups.waiting == 7)
+        assert [each.result(60).status_code for each in responses] == [201] * 8
+    assert charged(world, org) == [UNIT] * 8
+    assert len(commits) == 2, "that of the first, and one for the others"
 
 
 def test_a_group_that_fails_is_done_one_by_one(
