@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from chassis.db import turns
 from chassis.db.database import Database
+from chassis.messaging import in_process
 from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox_models import WaitingMessage
 from chassis.messaging.relay import OutgoingMessage
@@ -28,14 +29,16 @@ def database(prepared_databases: PreparedDatabases, tmp_path: Path) -> Iterator[
         yield made
 
 
-def send(database: Database, listener: FailingListener, organizations: Sequence[str]) -> None:
-    """Publish that these accounts are open, in one batch."""
+def send(
+    database: Database, listener: FailingListener, organizations: Sequence[str], *, sent: int = 0
+) -> None:
+    """Publish that these accounts are open, in one batch, of which so many are sent: else all."""
     messages = [
         OutgoingMessage(ids.new("evt"), each, billing.AccountOpened.TYPE, raw(each), NOON)
         for each in organizations
     ]
     result = InProcessBus("billing", {"org": inbox_with(database, listener)}).publish(messages)
-    assert result.sent == {message.id for message in messages}
+    assert result.sent == {message.id for message in messages[: sent or len(messages)]}
 
 
 def test_messages_share_transactions_and_keep_their_order(database: Database) -> None:
@@ -47,6 +50,17 @@ def test_messages_share_transactions_and_keep_their_order(database: Database) ->
 
     assert effects(database) == [f"{each} 1" for each in organizations]
     assert 1 < len(commits) <= 5, "a few share a transaction: its consumer's requests wait for it"
+
+
+def test_the_rest_of_a_batch_that_takes_long_is_left_to_the_next_step(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_process, "PATIENCE", -1.0)
+    organizations = [ids.new("org") for _ in range(50)]
+
+    send(database, FailingListener(), organizations, sent=in_process.TOGETHER)
+
+    assert effects(database) == [f"{each} 1" for each in organizations[: in_process.TOGETHER]]
 
 
 def test_one_that_fails_waits_and_the_others_take_effect(database: Database) -> None:

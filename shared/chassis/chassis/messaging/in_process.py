@@ -1,6 +1,7 @@
 """The bus of embedded mode: a message counts as sent when every consumer in this process has
 committed."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 from contracts import by_type
@@ -11,6 +12,9 @@ from chassis.messaging.relay import OutgoingMessage, PublishResult
 
 # Messages that are applied in one transaction: few, so that requests soon get the writer.
 TOGETHER = 20
+# Seconds after which the rest of a batch is left to the next step of the relay, which reports its
+# progress and marks what was sent between them.
+PATIENCE = 5.0
 
 
 class InProcessBus:
@@ -21,17 +25,26 @@ class InProcessBus:
         self.service, self.inboxes = service, inboxes
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
-        """Deliver each message to each of its consumers. Raises if a consumer's database is
-        unavailable."""
+        """Deliver each message to each of its consumers; only the first of them if that takes long.
+        Raises if a consumer's database is unavailable."""
+        sent: set[str] = set()
+        deadline = time.monotonic() + PATIENCE
         for start in range(0, len(messages), TOGETHER):
-            deliveries: dict[str, list[Delivery]] = {}
-            for message in messages[start : start + TOGETHER]:
-                kind = by_type(message.type)
-                for service in kind.CONSUMERS if kind else ():
-                    deliveries.setdefault(service, []).append(Delivery(message.body, self.service))
-            for service, received in deliveries.items():
-                _receive(self.inboxes[service], received)
-        return PublishResult(frozenset(message.id for message in messages), {})
+            together = messages[start : start + TOGETHER]
+            self._deliver(together)
+            sent.update(message.id for message in together)
+            if time.monotonic() > deadline:
+                break
+        return PublishResult(frozenset(sent), {})
+
+    def _deliver(self, messages: Sequence[OutgoingMessage]) -> None:
+        deliveries: dict[str, list[Delivery]] = {}
+        for message in messages:
+            kind = by_type(message.type)
+            for service in kind.CONSUMERS if kind else ():
+                deliveries.setdefault(service, []).append(Delivery(message.body, self.service))
+        for service, received in deliveries.items():
+            _receive(self.inboxes[service], received)
 
 
 def _receive(inbox: Inbox, deliveries: Sequence[Delivery]) -> None:

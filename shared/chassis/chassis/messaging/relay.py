@@ -48,7 +48,7 @@ class OutgoingMessage:
 @dataclass(frozen=True)
 class PublishResult:
     """``sent``: ids of the messages that the bus has stored; ``returned``: ids of those that could
-    not be routed or that a queue refused, with the reason."""
+    not be routed or that a queue refused, with the reason. The others were not tried."""
 
     sent: frozenset[str]
     returned: dict[str, str]
