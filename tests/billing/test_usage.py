@@ -4,13 +4,17 @@ agrees."""
 import json
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from billing import actions
+from billing.actions.ledger import bulk_writes
 from billing.actions.usage.records import UsageRecord
 from billing.app import SERVICE
 from billing.models import Account, Entry, Spending
@@ -35,9 +39,17 @@ def record(world: World, org: str, id_: str, amount: int = UNIT, **more: Any) ->
     return UsageRecord(world.provider_id, id_, org, amount, AT, "Calls", **more)
 
 
+@contextmanager
+def copying(copy: bool | None) -> Iterator[None]:
+    """Rows are written with COPY, or never, however many they are; None: as usual."""
+    most = {None: bulk_writes.MAX_PLAIN_ROWS, True: 0, False: sys.maxsize}[copy]
+    with mock.patch.object(bulk_writes, "MAX_PLAIN_ROWS", most):
+        yield
+
+
 def use(world: World, *records: UsageRecord, copy: bool | None = None) -> list[str]:
-    with world.database.transaction() as session:
-        return actions.record_usage(session, by=SYSTEM, records=records, now=clock.now(), copy=copy)
+    with copying(copy), world.database.transaction() as session:
+        return actions.record_usage(session, by=SYSTEM, records=records, now=clock.now())
 
 
 def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Batches of usage, and repeated requests."""
 
+import sys
 from typing import Any
+from unittest import mock
 
 from billing import actions
+from billing.actions.ledger import bulk_writes
 from billing.actions.usage.records import UsageRecord
 from chassis.auth.actor import SYSTEM
 from chassis.runtime import clock, ids
@@ -133,9 +136,9 @@ class UsageRules(Driver):
                         session, by=SYSTEM, records=[record], now=Clock.now
                     )
                 ]
-            return actions.record_usage(
-                session, by=SYSTEM, records=records, now=Clock.now, copy=way == "copy"
-            )
+            most = 0 if way == "copy" else sys.maxsize
+            with mock.patch.object(bulk_writes, "MAX_PLAIN_ROWS", most):
+                return actions.record_usage(session, by=SYSTEM, records=records, now=Clock.now)
 
     def name_charges(self, lengths: dict[str, int]) -> None:
         """Take over the ids of the posted rows."""

@@ -66,11 +66,10 @@ def write(
     posted: Sequence[Posted],
     *,
     now: datetime,
-    copy: bool | None = None,
     columns: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> None:
     """Write the rows, the accounts, their reservations and today's spending; note what is to be
-    published, and whether credits run low. ``copy`` forces COPY on or off. ``columns``: further
+    published, and whether credits run low. ``columns``: further
     ones of the accounts, with a value for each of ``posted``, which are of different accounts
     then."""
     if not posted:
@@ -78,7 +77,7 @@ def write(
     batch = _batch(posted, (), now)._replace(columns=columns)
     if not is_postgresql(session):
         _write_sqlite(session, batch)
-    elif len(batch.rows) > MAX_PLAIN_ROWS if copy is None else copy:
+    elif len(batch.rows) > MAX_PLAIN_ROWS:
         copy_rows(session, _JOURNAL, Row._fields, batch.rows)
         _write_postgresql(session, batch._replace(rows=[]))
     else:

@@ -27,13 +27,11 @@ Outcome = Posted | Refusal
 NO_ACCOUNT = Refusal("organization_not_found")
 
 
-def post(
-    session: Session, orders: Sequence[Order], *, now: datetime, copy: bool | None = None
-) -> list[Outcome]:
+def post(session: Session, orders: Sequence[Order], *, now: datetime) -> list[Outcome]:
     """Post what the accounts admit, one order after the other; returns the outcome of each.
 
     A refused order changes nothing. Reservations that have expired are released first where an
-    account lacks credits. ``copy`` forces COPY on or off, whatever the number of rows.
+    account lacks credits.
     """
     snapshots = locking.lock_snapshots(session, orders, now)
     known = known_records(session, orders)
@@ -54,7 +52,7 @@ def post(
         outcomes.append(outcome)
     posted = [each for group in expired.values() for each in group]
     posted += [outcome for outcome in outcomes if isinstance(outcome, Posted)]
-    bulk_writes.write(session, posted, now=now, copy=copy)
+    bulk_writes.write(session, posted, now=now)
     return outcomes
 
 

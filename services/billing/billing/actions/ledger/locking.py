@@ -20,7 +20,7 @@ from billing.models import Account, Provider
 from billing.models.decisions import Capture, Expire, Release
 from billing.models.snapshot import READ, Snapshot
 
-Key = tuple[str | None, str]
+AccountKey = tuple[str | None, str]
 _ANY = UUID(int=0)  # in place of a provider that was checked
 _OF_RESERVATIONS = (Capture, Release, Expire)
 _ACCOUNTS: Any = Account.__table__
@@ -65,7 +65,7 @@ _READ = (
 
 def lock_snapshots(
     session: Session, orders: Collection[Order], now: datetime
-) -> dict[Key, Snapshot]:
+) -> dict[AccountKey, Snapshot]:
     """The accounts of the orders by (provider, organization), locked until the transaction ends,
     with the reservations that the orders name.
 
@@ -82,7 +82,7 @@ def read_snapshots(
     orders: Collection[Order],
     requests: Collection[RequestKey],
     now: datetime,
-) -> tuple[dict[Key, Snapshot], set[tuple[str, str]]]:
+) -> tuple[dict[AccountKey, Snapshot], set[tuple[str, str]]]:
     """The same without locking anything on PostgreSQL: the accounts have versions instead.
 
     Also returns which of the requests were answered before, as pairs (scope, key).
@@ -108,11 +108,11 @@ def lock_accounts(
     return _lock(session, {(None, organization_id) for organization_id in organization_ids}, now)
 
 
-def _keys(orders: Iterable[Order]) -> set[Key]:
+def _keys(orders: Iterable[Order]) -> set[AccountKey]:
     return {(order.provider_id, order.organization_id) for order in orders}
 
 
-def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, Snapshot]:
+def _lock(session: Session, keys: Collection[AccountKey], now: datetime) -> dict[UUID, Snapshot]:
     if is_postgresql(session):
         return _snapshots(direct.rows(session, _LOCK, _parameters(keys)), now)
     # SQLite has no row locks: the transaction has locked the whole database.
@@ -121,7 +121,7 @@ def _lock(session: Session, keys: Collection[Key], now: datetime) -> dict[UUID, 
     return _snapshots(([_uuid(row[0]), _uuid(row[1]), *row[2:]] for row in rows), now)
 
 
-def _parameters(keys: Collection[Key]) -> dict[str, Any]:
+def _parameters(keys: Collection[AccountKey]) -> dict[str, Any]:
     ordered = list(keys)
     return {
         "any": str(_ANY),
@@ -130,7 +130,9 @@ def _parameters(keys: Collection[Key]) -> dict[str, Any]:
     }
 
 
-def _by_key(keys: Iterable[Key], snapshots: Mapping[UUID, Snapshot]) -> dict[Key, Snapshot]:
+def _by_key(
+    keys: Iterable[AccountKey], snapshots: Mapping[UUID, Snapshot]
+) -> dict[AccountKey, Snapshot]:
     locked = {}
     for provider_id, organization_id in keys:
         snapshot = snapshots.get(ids.to_uuid("org", organization_id))

@@ -15,7 +15,7 @@ from billing.actions.ledger.orders import Order
 from billing.models import Entry
 from billing.models.decisions import Charge, Refusal
 
-Key = tuple[str | None, str]
+RecordKey = tuple[str | None, str]
 DUPLICATE, REUSED = Refusal("duplicate"), Refusal("record_id_reused")
 _JOURNAL: Any = Entry.__table__
 _COLUMNS = (
@@ -37,21 +37,21 @@ class KnownRecords:
     again."""
 
     def __init__(self) -> None:
-        self.contents: dict[Key, tuple[Any, ...]] = {}
+        self.contents: dict[RecordKey, tuple[Any, ...]] = {}
 
-    def refusal(self, key: Key, order: Order) -> Refusal | None:
+    def refusal(self, key: RecordKey, order: Order) -> Refusal | None:
         """Why the order is refused if its record was posted before."""
         earlier = self.contents.get(key)
         if earlier is None:
             return None
         return DUPLICATE if earlier == _content(order) else REUSED
 
-    def add(self, key: Key, order: Order) -> None:
+    def add(self, key: RecordKey, order: Order) -> None:
         """The order is posted."""
         self.contents[key] = _content(order)
 
 
-def key_of(order: Order) -> Key | None:
+def key_of(order: Order) -> RecordKey | None:
     """The provider and the id of the usage record that the order posts; None if it posts none."""
     command = order.command
     if type(command) is not Charge or command.source is None:

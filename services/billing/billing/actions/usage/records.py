@@ -40,17 +40,16 @@ def record_usage(
     records: Sequence[UsageRecord],
     now: datetime,
     by: Actor,
-    copy: bool | None = None,
 ) -> list[str]:
     """Post the records. Returns for each, in order, ``accepted``, ``duplicate`` or why it is
     refused.
 
     A refused record changes nothing, and its id may be used again. If two transactions post the
     same id to different accounts at once, the later one ends in an IntegrityError and finds a
-    duplicate when it is tried again. ``copy`` forces COPY on or off, whatever the number of rows.
+    duplicate when it is tried again.
     """
     orders = [_order(record, by) for record in records]
-    outcomes = engine.post(session, orders, now=now, copy=copy)
+    outcomes = engine.post(session, orders, now=now)
     return [each.code if isinstance(each, Refusal) else ACCEPTED for each in outcomes]
 
 
