@@ -125,9 +125,9 @@ TABLE = (
     Mutation(
         "postings write another balance",
         "billing/actions/ledger/entries.py",
-        "held, balance = posting.held, snapshot.balance",
-        "held, balance = posting.held, snapshot.usable",
-        usage("test_every_posting_path_writes_the_same_rows"),
+        "ids.new_uuid(), snapshot.balance, 0",
+        "ids.new_uuid(), snapshot.usable, 0",
+        MACHINE,
     ),
     Mutation(
         "the number of the last row is not stored",
