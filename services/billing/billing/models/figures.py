@@ -3,16 +3,17 @@
 All amounts are in millionths of the account's currency.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from billing.values import MAX_AMOUNT, POSTPAID, PREPAID, Code, Transfer
 
 # Prepaid, surplus, unbilled, invoiced, held.
 BucketValues = tuple[int, int, int, int, int]
 # The buckets, and what a credit of one unit does to them.
-_EFFECT_OF_CREDIT = {
+EFFECT_OF_CREDIT = {
     Code.PREPAID: ("prepaid", 1),
     Code.SURPLUS: ("surplus", 1),
     Code.UNBILLED: ("unbilled", -1),
@@ -40,6 +41,8 @@ class Buckets:
     are debts counted positively.
     """
 
+    effect_of_credit: ClassVar[Mapping[Code, tuple[str, int]]] = EFFECT_OF_CREDIT
+
     prepaid: int = 0
     surplus: int = 0
     unbilled: int = 0
@@ -50,11 +53,12 @@ class Buckets:
         """Move the amount, and return the buckets after it. Transfers between the provider's own
         accounts change no bucket."""
         debit, credit, amount = transfer.debit, transfer.credit, transfer.amount
-        if debit in _EFFECT_OF_CREDIT:
-            name, sign = _EFFECT_OF_CREDIT[debit]
+        effects = self.effect_of_credit
+        if debit in effects:
+            name, sign = effects[debit]
             setattr(self, name, getattr(self, name) - sign * amount)
-        if credit in _EFFECT_OF_CREDIT:
-            name, sign = _EFFECT_OF_CREDIT[credit]
+        if credit in effects:
+            name, sign = effects[credit]
             setattr(self, name, getattr(self, name) + sign * amount)
         return self.prepaid, self.surplus, self.unbilled, self.invoiced, self.held
 

@@ -1,17 +1,16 @@
 """What a posting reads and changes of an account, without the ORM."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from billing.models.account import limit_in_force, top_up_threshold
-from billing.models.figures import BucketValues, Figures
+from billing.models.figures import EFFECT_OF_CREDIT, Figures
 from billing.models.reservation import Held
-from billing.values import Code, Transfer
+from billing.values import Code
 
-_WALLET = Code.WALLET
 # The columns that postings change, and all that are read.
 CHANGED = ("prepaid", "surplus", "unbilled", "invoiced", "held", "seq", "on_wallet")
 READ = (
@@ -39,6 +38,11 @@ class Snapshot(Figures):
     since it was read. ``reservations``: those that the commands name, by id. ``version``: of the
     row, if it is not locked.
     """
+
+    effect_of_credit: ClassVar[Mapping[Code, tuple[str, int]]] = {
+        **EFFECT_OF_CREDIT,
+        Code.WALLET: ("on_wallet", -1),
+    }
 
     id: UUID
     provider_id: UUID
@@ -108,11 +112,3 @@ class Snapshot(Figures):
         """An amount that no figure of the account exceeds, above or below zero."""
         buckets = abs(self.prepaid) + self.surplus + self.unbilled + self.invoiced + self.held
         return buckets + self.limit + abs(self.on_wallet)
-
-    def post(self, transfer: Transfer) -> BucketValues:
-        """Move the amount, also on the provider's balance."""
-        if transfer.debit == _WALLET:
-            self.on_wallet += transfer.amount
-        elif transfer.credit == _WALLET:
-            self.on_wallet -= transfer.amount
-        return Figures.post(self, transfer)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Container
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,8 +22,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _SEQUENCE = re.compile("[1-9][0-9]{0,18}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What a listener may know about the message in addition to its body."""
 
     id: str
@@ -58,8 +56,7 @@ class Delivery(NamedTuple):
     redelivered: bool = False
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A decoded message and the SHA-256 of its bytes."""
 
     envelope: Envelope
