@@ -463,6 +463,25 @@ def test_failing_accounts_do_not_block_others(world, monkeypatch, break_):
         check_books(world, org)
 
 
+def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):
+    now = datetime(2031, 2, 2, tzinfo=UTC)
+    end_months(world, now)
+    orgs = [opened(world) for _ in range(9)]
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    tried = set()
+
+    def fail(customer, *_, **__):
+        tried.add(customer.organization_id)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(invoices, "prepare", fail)
+    monkeypatch.setattr(jobs, "BLOCK", 1)
+    monkeypatch.setattr(jobs, "MAX_FAILING", 4)
+    assert jobs.run_billing(world.database, now, None) == 0
+    assert len(tried) == 4
+
+
 @pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("column", "value"),

@@ -16,6 +16,8 @@ from billing import actions, queries
 
 # The accounts that the billing run invoices in one transaction, and how many such run at once.
 BLOCK, PARALLEL_BLOCKS = 250, 2
+# As many accounts may fail before it gives up until its next turn.
+MAX_FAILING = 5000
 _LOG = log.get("billing")
 
 
@@ -93,9 +95,9 @@ def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
 def run_billing(database: Database, now: datetime, _settings: object) -> int:
     """Invoice the unbilled amounts of months that have ended, each in its own time zone; returns
     for how many accounts of a few blocks that was done. Accounts that cannot be invoiced are tried
-    again with the next blocks, and hold up no others."""
+    again with the next blocks, and hold up no others unless they are very many."""
     tried: set[str] = set()
-    while True:
+    while len(tried) < MAX_FAILING:
         with database.reading() as session:
             ended = queries.organizations_to_bill(session, now, PARALLEL_BLOCKS * BLOCK, tried)
         blocks = [ended[start : start + BLOCK] for start in range(0, len(ended), BLOCK)]
@@ -103,6 +105,7 @@ def run_billing(database: Database, now: datetime, _settings: object) -> int:
         if billed or not ended:
             return billed
         tried.update(ended)
+    return 0
 
 
 def _bill_blocks(database: Database, now: datetime, blocks: Sequence[Sequence[str]]) -> int:
