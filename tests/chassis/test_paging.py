@@ -7,7 +7,7 @@ from chassis.audit import AuditEntry
 from chassis.db.database import Database
 from chassis.errors import Invalid
 from chassis.http import paging
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from tests.chassis.messages import Effect
 
@@ -67,6 +67,43 @@ def test_a_cursor_with_values_that_only_sqlite_accepts_shows_nothing_else(
     else:
         with pytest.raises(Invalid):
             _words(database, cursor=cursor)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_query_that_is_made_once_has_the_same_pages(database: Database, descending: bool) -> None:
+    with database.transaction() as session:
+        session.add_all(Effect(word=f"w{n % 3}") for n in range(20))
+    key = Effect.word.desc() if descending else Effect.word
+    table = Effect.__table__.c
+    core = select(table.id).where(table.word != bindparam("without"))
+    made = paging.Pages(core.order_by(table.word.desc() if descending else table.word, table.id))
+    query, cursor = select(Effect.id).where(Effect.word != "w1").order_by(key, Effect.id), None
+
+    while True:
+        page = made.page(
+            database,
+            {"without": "w1"},
+            limit=3,
+            cursor=cursor,
+            order="word",
+            row=lambda row: row.id,
+        )
+        with database.reading() as session:
+            assert page == paging.page(session, query, limit=3, cursor=cursor, order="word")
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+
+@pytest.mark.parametrize("bookmark", [">s:a", ">s:a~i:99999999999999999999", ">i:7~s:mem_x"])
+def test_a_query_that_is_made_once_rejects_a_forged_cursor(
+    database: Database, bookmark: str
+) -> None:
+    table = AuditEntry.__table__.c
+    made = paging.Pages(select(table.id).order_by(table.organization_id, table.id))
+    cursor = paging._cursor(bookmark, _mark("word"))
+
+    with pytest.raises(Invalid):
+        made.page(database, {}, limit=3, cursor=cursor, order="word", row=tuple)
 
 
 def test_a_cursor_of_another_order_is_rejected(database: Database) -> None:

@@ -5,6 +5,7 @@ from org.queries.history import known_entries, trail, trail_before
 from org.queries.organizations import (
     ATTENTION,
     SORTS,
+    contained,
     customers,
     deleted_among,
     lock_organizations,
@@ -42,6 +43,7 @@ __all__ = [
     "all_deletions",
     "changes_by_support",
     "checks",
+    "contained",
     "count_differences",
     "current_pass",
     "customers",

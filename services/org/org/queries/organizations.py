@@ -1,11 +1,12 @@
 """Organizations: one of them, the list of customers."""
 
 import json
+import re
 from collections.abc import Collection
 from typing import Any
 
 from chassis.errors import NotFound
-from sqlalchemy import JSON, ColumnElement, Select, Text, cast, desc, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, Text, bindparam, cast, desc, or_, select
 from sqlalchemy.orm import Session
 
 from org import values
@@ -84,34 +85,40 @@ def _not_found() -> NotFound:
     return NotFound("There is no such organization.", code="not_found")
 
 
-def customers(
-    provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None
-) -> Select[Any]:
-    """The provider's customers: rows for ``show_listed``.
+def customers(*, filters: Collection[str], attention: str | None, sort: str) -> Select[Any]:
+    """A provider's customers: rows for ``show_listed``. The parameters are ``provider_id`` and the
+    filters by their names, where ``attention`` is one of the filters by its value; ``q`` as made by
+    ``contained``.
 
-    Deleted customers are included only if ``filters`` asks for that status."""
-    conditions = [_TABLE.provider_id == provider_id, _TABLE.kind == "customer"]
+    Deleted customers are included only if one of the filters is the status."""
+    conditions = [_TABLE.provider_id == bindparam("provider_id"), _TABLE.kind == "customer"]
     if "status" not in filters:
         conditions.append(_TABLE.status != values.DELETED)
-    conditions += [_condition(name, wanted) for name, wanted in filters.items()]
-    if q:
-        conditions.append(_TABLE.search.contains(q.casefold(), autoescape=True))
+    conditions += [_condition(name, attention) for name in sorted(filters)]
     order = [SORTS[sort.removeprefix("-")], _TABLE.id]
     if sort.startswith("-"):
         order = [desc(column) for column in order]
     return _LISTED.where(*conditions).order_by(*order)
 
 
-def own(organization_id: str) -> Select[Any]:
-    """The one organization that a customer's members see, as rows of ``customers``."""
-    return _LISTED.where(_TABLE.id == organization_id).order_by(_TABLE.id)
+def own() -> Select[Any]:
+    """The one organization that a customer's members see, as rows of ``customers``; its parameter
+    is ``organization_id``."""
+    return _LISTED.where(_TABLE.id == bindparam("organization_id")).order_by(_TABLE.id)
 
 
-def _condition(name: str, wanted: Any) -> ColumnElement[bool]:
-    if name != "attention":
-        column: ColumnElement[Any] = _TABLE[name]
-        return column == wanted
-    return or_(*ATTENTION.values()) if wanted == "any" else ATTENTION[wanted]
+def contained(q: str) -> str:
+    """The parameter by which customers are searched for this text."""
+    return re.sub("[/%_]", r"/\g<0>", q.casefold())
+
+
+def _condition(name: str, attention: str | None) -> ColumnElement[bool]:
+    if name == "q":
+        return _TABLE.search.contains(bindparam("q", type_=Text), escape="/")
+    if name == "attention":
+        return ATTENTION[attention] if attention in ATTENTION else or_(*ATTENTION.values())
+    column: ColumnElement[Any] = _TABLE[name]
+    return column == bindparam(name)
 
 
 def show_listed(row: Any) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Organizations: create, list, read, change, suspend, activate."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from chassis.auth.access import current_caller, permit, requires
-from chassis.db import retries
 from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -17,6 +17,7 @@ blueprint = Blueprint(
     "organizations", __name__, url_prefix="/v1", description="Customers and the provider itself"
 )
 _ORGANIZATION = schemas.Organization()
+_OWN = paging.Pages(queries.own())
 
 
 @blueprint.route("/organizations", methods=["POST"])
@@ -47,18 +48,26 @@ def list_organizations(query: dict[str, Any]) -> Response:
     limit, cursor, sort = query.pop("limit"), query.pop("cursor", None), query.pop("sort")
     order = f"{sort} {sorted(query.items())}"
     if caller.is_staff:
-        q = query.pop("q", None)
-        rows = queries.customers(caller.organization_id, q=q, filters=query, sort=sort)
+        pages = _customers(frozenset(query), query.get("attention"), sort)
+        parameters = {**query, "provider_id": caller.organization_id}
+        if "q" in query:
+            parameters["q"] = queries.contained(query["q"])
     else:
-        rows = queries.own(caller.organization_id)
+        pages, parameters = _OWN, {"organization_id": caller.organization_id}
+    page = pages.page(
+        context.database(),
+        parameters,
+        limit=limit,
+        cursor=cursor,
+        order=order,
+        row=queries.show_listed,
+    )
+    return json_response(page)
 
-    def read() -> dict[str, Any]:
-        with context.database().reading() as session:
-            return paging.page(
-                session, rows, limit=limit, cursor=cursor, order=order, row=queries.show_listed
-            )
 
-    return json_response(retries.retry_lost_races(read))
+@lru_cache(maxsize=256)
+def _customers(filters: frozenset[str], attention: str | None, sort: str) -> paging.Pages:
+    return paging.Pages(queries.customers(filters=filters, attention=attention, sort=sort))
 
 
 @blueprint.route("/organizations/<organization_id>", methods=["GET"])

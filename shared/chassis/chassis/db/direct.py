@@ -137,7 +137,7 @@ def _compile(clause: Any, dialect: Dialect) -> _Compiled:
     compiled = clause.compile(dialect=named)
     bound = {
         name: convert
-        for name, parameter in compiled.binds.items()
+        for parameter, name in compiled.bind_names.items()
         if (convert := parameter.type.dialect_impl(named).bind_processor(named))
     }
     columns = list(clause.selected_columns)

@@ -3,24 +3,30 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import marshmallow as ma
 import sqlakeyset
 from sqlakeyset.columns import parse_ob_clause
-from sqlakeyset.paging import where_condition_for_page
+from sqlakeyset.paging import compare_tuples, where_condition_for_page
 from sqlakeyset.results import serialize_bookmark, unserialize_bookmark
-from sqlalchemy import Select
+from sqlalchemy import Integer, Select, bindparam
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.util import unwrap_order_by
 
+from chassis.db.database import Database
+from chassis.db.direct import Statement
 from chassis.errors import invalid
 
 # How a database rejects the values of a forged cursor.
 _FORGED = (DataError, ProgrammingError)
+# What the values of a forged cursor raise before a database sees them.
+_BAD_CURSOR = (sqlakeyset.InvalidPage, ValueError, OverflowError, TypeError, AttributeError)
 _DIGEST_LENGTH = 8
+_SIZE, _AFTER = "page_size", "page_after_"
+Place = tuple[Any, ...] | None
 
 
 class Limit(ma.fields.Integer):
@@ -65,14 +71,73 @@ def page(
     ``order`` names filter and order, so that the cursor of another list is rejected; ``row`` turns
     a row of the result, which ends in the columns of the order, into an item. Raises Invalid for a
     bad cursor."""
+    keys = _keys(query)
+
+    def read(place: Place) -> Sequence[Any]:
+        wanted = query.add_columns(*_labeled(keys)).limit(limit + 1)
+        if place:
+            dialect = session.get_bind().dialect
+            wanted = wanted.where(where_condition_for_page(parse_ob_clause(query), place, dialect))
+        return session.execute(wanted).all()
+
+    return _page(read, range(-len(keys), 0), limit, cursor, order, row)
+
+
+class Pages:
+    """The pages of a query with named parameters, ordered as for ``page``, whose statements are
+    made once."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        keys, selected = _keys(query), list(query.selected_columns)
+        more = [key for key in keys if key not in selected]
+        columns = [*selected, *more]
+        self._positions = [columns.index(key) for key in keys]
+        listed = query.add_columns(*_labeled(more)).limit(bindparam(_SIZE, type_=Integer))
+        pairs = [
+            each.pair_for_comparison(bindparam(f"{_AFTER}{number}", type_=key.type), None)
+            for number, (each, key) in enumerate(zip(parse_ob_clause(query), keys, strict=True))
+        ]
+        past, place = zip(*pairs, strict=True)
+        self._first = Statement(listed)
+        self._next = Statement(listed.where(compare_tuples(lesser=place, greater=past)))
+
+    def page(
+        self,
+        database: Database,
+        parameters: Mapping[str, Any],
+        *,
+        limit: int,
+        cursor: str | None,
+        order: str,
+        row: Callable[[Any], Any],
+    ) -> dict[str, Any]:
+        """One page. ``order`` and ``row`` as for the function. Raises Invalid for a bad cursor."""
+
+        def read(place: Place) -> Sequence[Any]:
+            if not place:
+                return database.rows(self._first, **parameters, **{_SIZE: limit + 1})
+            if len(place) != len(self._positions):
+                raise sqlakeyset.InvalidPage("a cursor of another list")
+            after = {f"{_AFTER}{number}": value for number, value in enumerate(place)}
+            return database.rows(self._next, **parameters, **after, **{_SIZE: limit + 1})
+
+        return _page(read, self._positions, limit, cursor, order, row)
+
+
+def _page(
+    read: Callable[[Place], Sequence[Any]],
+    positions: Sequence[int],
+    limit: int,
+    cursor: str | None,
+    order: str,
+    row: Callable[[Any], Any],
+) -> dict[str, Any]:
+    """A page of what ``read`` returns from a place on: one row more than the limit, if there is
+    one. ``positions``: of the columns of the order."""
     digest = hashlib.sha256(order.encode()).hexdigest()[:_DIGEST_LENGTH]
-    keys = [key for clause in query._order_by_clauses for key in unwrap_order_by(clause)]
     try:
-        if cursor:
-            query = _after(query, _bookmark(cursor, digest), session)
-        labeled = [key.label(f"order_{number}") for number, key in enumerate(keys)]
-        rows = session.execute(query.add_columns(*labeled).limit(limit + 1)).all()
-    except (sqlakeyset.InvalidPage, ValueError, OverflowError, StatementError) as problem:
+        rows = read(unserialize_bookmark(_bookmark(cursor, digest))[0] if cursor else None)
+    except (*_BAD_CURSOR, StatementError) as problem:
         if cursor is None or _is_outage(problem):
             raise
         detail = "Invalid cursor. Omit it to start from the first page."
@@ -80,7 +145,7 @@ def page(
     has_more = len(rows) > limit
     next_cursor = None
     if has_more:
-        last = tuple(rows[limit - 1][-len(keys) :])
+        last = tuple(rows[limit - 1][position] for position in positions)
         next_cursor = _cursor(serialize_bookmark((last, False)), digest)
     return {
         "data": [row(each) for each in rows[:limit]],
@@ -89,13 +154,13 @@ def page(
     }
 
 
-def _after(query: Select[Any], bookmark: str, session: Session) -> Select[Any]:
-    """The rows of the query that come after the bookmark."""
-    place, _ = unserialize_bookmark(bookmark)
-    if not place:
-        return query
-    condition = where_condition_for_page(parse_ob_clause(query), place, session.get_bind().dialect)
-    return query.where(condition)
+def _keys(query: Select[Any]) -> list[Any]:
+    """The columns of its order."""
+    return [key for clause in query._order_by_clauses for key in unwrap_order_by(clause)]
+
+
+def _labeled(keys: Iterable[Any]) -> list[Any]:
+    return [key.label(f"order_{number}") for number, key in enumerate(keys)]
 
 
 def _is_outage(problem: Exception) -> bool:
