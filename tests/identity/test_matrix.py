@@ -5,9 +5,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
+from billing.views import account, reservations
 from chassis.auth import access
 from chassis.auth.permissions import Operations, Row
 from werkzeug.test import TestResponse
@@ -296,12 +298,27 @@ def test_a_loosened_scope_is_detected(
     assert _leaks(world, offered, table, "account.read", "acme:key without the scope")
 
 
+@pytest.mark.parametrize(
+    ("module", "operation", "principal"),
+    [
+        (access, "account.read", "acme:owner"),
+        (account, "account.read", "other provider:owner"),
+        (account, "account.charge", "other provider:owner"),
+        (reservations, "account.reserve", "other provider:owner"),
+    ],
+)
 def test_an_endpoint_without_a_tenant_check_is_detected(
-    world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType,
+    operation: str,
+    principal: str,
+    world: World,
+    offered: list[Operation],
+    table: Operations,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(access, "check_existence", lambda organization_id: None)
+    monkeypatch.setattr(module, "provider_to_check", lambda organization_id: None)
 
-    assert _leaks(world, offered, table, "account.read", "acme:owner")
+    assert _leaks(world, offered, table, operation, principal)
 
 
 def test_an_operation_without_a_sample_is_detected(offered: list[Operation]) -> None:

@@ -57,7 +57,7 @@ def statements(world: World, act: Callable[[], object]) -> int:
     return len(seen)
 
 
-def test_a_page_takes_as_many_statements_for_200_organizations_as_for_10(world: World) -> None:
+def test_a_page_takes_no_more_statements_for_200_organizations_than_for_10(world: World) -> None:
     customer = world.active()
 
     def read(count: int) -> int:
@@ -78,7 +78,7 @@ def test_a_page_takes_as_many_statements_for_200_organizations_as_for_10(world: 
 
     few = read(10)
     world.now += timedelta(hours=1)
-    assert read(200) == few
+    assert read(200) <= few
 
 
 def test_both_replies_are_compared_before_a_repair_begins(world: World) -> None:
