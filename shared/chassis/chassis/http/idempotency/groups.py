@@ -16,7 +16,7 @@ from chassis.db.idempotency_keys import Answer, RequestKey
 from chassis.db.retries import unchecked_connections
 from chassis.db.stored_answers import Request
 from chassis.http.idempotency import keys
-from chassis.http.responses import json_response
+from chassis.http.responses import JSON, json_bytes
 from chassis.runtime import failpoints
 
 Act = Callable[[Session | Direct, Sequence[Request]], Sequence[Answer | None]]
@@ -63,8 +63,7 @@ def change_in_group(
     assert key is not None  # it is required
 
     def answer(outcome: Any) -> Answer:
-        response = json_response(body(outcome), status)
-        return Answer(status, response.content_type, response.get_data())
+        return Answer(status, JSON, json_bytes(body(outcome)))
 
     request_key = RequestKey(keys.scope_of_request(), key, keys.fingerprint_of_request())
     groups: GroupCommit[Request, Answer] = current_app.extensions["group_commit"]
