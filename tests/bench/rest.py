@@ -44,9 +44,10 @@ def main() -> None:
                 system.prepare()
                 several = [name for name in system.names if name.endswith("-web")]
                 several.remove("gateway-web")
+                names = ("MALLOC_MMAP_THRESHOLD_", "PYTHONTZPATH")
                 like_image = {
                     "PYTHONPATH": str(_without_tools(folder)),
-                    "MALLOC_MMAP_THRESHOLD_": environment()["MALLOC_MMAP_THRESHOLD_"],
+                    **{name: environment()[name] for name in names},
                 }
                 system.start(several, WEB_WORKERS=WORKERS, **like_image)
                 system.start(set(system.names) - {*several}, **like_image)

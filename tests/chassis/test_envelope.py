@@ -56,7 +56,7 @@ def test_the_library_makes_the_same_of_it(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_a_regular_message_is_not_read_by_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope._FORMAT, "read", lambda *_: 1 / 0)
+    monkeypatch.setattr(envelope, "_read_other_event", lambda _: 1 / 0)
 
     assert _decoded(raw(ORGANIZATION))
 

@@ -8,14 +8,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import marshmallow
-from cloudevents.core.formats.json import JSONFormat
 from contracts import Message, by_type
 
 from chassis import strict_json
 from chassis.runtime import clock, ids
 
 MAX_SIZE = 256 * 1024
-_FORMAT = JSONFormat()
 _TEXTS = ("id", "source", "type", "subject", "time", "datacontenttype")
 _ATTRIBUTES = {*_TEXTS, "specversion", "sequence", "correlationid", "causationid", "data"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
@@ -100,12 +98,18 @@ def _read_event(raw: bytes) -> tuple[dict[str, Any], Any]:
         value = strict_json.loads(raw.decode())
         if _is_regular(value):
             return value, value["data"]
-        event = _FORMAT.read(None, raw)
-        return event.get_attributes(), event.get_data()
+        return _read_other_event(raw)
     except (RecursionError, ValueError, AttributeError, UnicodeError) as problem:
         raise Undeliverable("undecodable", str(problem)[:500]) from problem
     except Exception as problem:
         raise Undeliverable("bad_envelope", str(problem)[:500]) from problem
+
+
+def _read_other_event(raw: bytes) -> tuple[dict[str, Any], Any]:
+    from cloudevents.core.formats.json import JSONFormat  # takes memory, and few processes need it
+
+    event = JSONFormat().read(None, raw)
+    return event.get_attributes(), event.get_data()
 
 
 def _is_regular(event: Any) -> bool:
