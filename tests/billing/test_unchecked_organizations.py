@@ -30,6 +30,15 @@ def looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def denied(world: World, organization_id: str) -> int:
+    """How many refusals the organization's audit log has."""
+    with world.database.reading() as session:
+        noted = select(func.count()).where(
+            AuditEntry.organization_id == organization_id, AuditEntry.outcome == "denied"
+        )
+        return session.scalar(noted) or 0
+
+
 def test_what_succeeds_looks_up_no_provider(world: World, looked_up: list[str]) -> None:
     customer = world.open(limit="100")
     assert world.post(customer, "charges", CHARGE).status_code == 201
@@ -63,12 +72,30 @@ def test_a_customer_of_another_provider_does_not_exist_whatever_else_is_wrong(
     response = world.post(foreign, what, body, token=token, **sent)
     assert (response.status_code, response.json["code"]) == (404, "not_found")
     assert response.json["detail"] == "There is no such organization."
-    with world.database.reading() as session:
-        noted = select(func.count()).where(
-            AuditEntry.organization_id == foreign, AuditEntry.outcome == "denied"
-        )
-        assert session.scalar(noted) == 0
+    assert denied(world, foreign) == 0
     assert world.account(foreign)["usable_credits"] == "100.00"
+
+
+STAFF = {"sub": "idn_sam", "org": "org_p", "sid": "ses_2", "name": "Sam"}
+READ_ONLY = {"act": {**STAFF, "mode": "remote_support", "access": "read"}}
+
+
+@pytest.mark.parametrize(
+    ("claims", "body", "refusal"),
+    [(READ_ONLY, CHARGE, 403), ({}, {**CHARGE, "description": "x" * 70_000}, 413)],
+    ids=["read-only access", "body too large"],
+)
+def test_a_foreign_customer_does_not_exist_for_what_is_refused_before_its_account_is_read(
+    world: World, claims: dict[str, Any], body: dict[str, Any], refusal: int
+) -> None:
+    own, foreign = world.open(), world.open()
+    refused = world.post(own, "charges", body, token=world.token(**claims))
+    assert refused.status_code == refusal
+
+    response = world.post(foreign, "charges", body, token=world.token(org=ids.new("org"), **claims))
+
+    assert (response.status_code, response.json["code"]) == (404, "not_found")
+    assert denied(world, foreign) == 0
 
 
 def test_the_account_of_another_provider_is_not_read(world: World) -> None:

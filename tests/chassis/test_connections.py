@@ -1,11 +1,12 @@
 """Connections to PostgreSQL: what a database URL can say, and when the pool is renewed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
-from chassis.db import direct, postgres
+from chassis.db import bulk_sql, direct, postgres
 from chassis.db.database import Database, ReadOnly
 from chassis.db.direct import Statement
 from chassis.db.retries import retry_lost_races
@@ -13,12 +14,16 @@ from chassis.messaging.relay import Relay
 from chassis.runtime import notifications
 from devtools import ports
 from devtools.servers import Postgres
-from sqlalchemy import column, make_url, text
+from sqlalchemy import column, event, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from tests.chassis.messages import Effect
 from tests.chassis.test_relay import FakeBus
 from tests.waiting import until
+
+SERVED_BY = Statement(text("SELECT pg_backend_pid() AS pid").columns(column("pid")))
+EFFECTS: Any = Effect.__table__
 
 
 def with_a_dead_host(url: str) -> str:
@@ -57,23 +62,93 @@ def test_another_value_is_refused_without_showing_the_url() -> None:
     assert "hidden" not in str(refused.value)
 
 
+def read(session: Session) -> None:
+    direct.rows(session, SERVED_BY, {})
+
+
+def copy(session: Session) -> None:
+    bulk_sql.copy_rows(session, EFFECTS, ["word"], [["copied"]])
+
+
+def kill(postgres: Postgres, *served_by: int) -> None:
+    for pid in served_by:
+        postgres.psql(f"SELECT pg_terminate_backend({pid}, 5000);")
+
+
+@pytest.mark.parametrize("use", [read, copy])
 def test_a_transaction_whose_connection_ends_during_a_statement_is_repeated(
-    one_connection: Database, postgres: Postgres
+    one_connection: Database, postgres: Postgres, use: Callable[[Session], None]
 ) -> None:
-    statement = Statement(text("SELECT pg_backend_pid() AS pid").columns(column("pid")))
     served_by = []
 
     def act() -> None:
         with one_connection.transaction() as session:
-            [row] = direct.rows(session, statement, {})
+            [row] = direct.rows(session, SERVED_BY, {})
             served_by.append(row.pid)
             if len(served_by) == 1:
-                postgres.psql(f"SELECT pg_terminate_backend({row.pid}, 5000);")
-            direct.rows(session, statement, {})
+                kill(postgres, row.pid)
+            use(session)
 
     retry_lost_races(act)
 
     assert len(set(served_by)) == 2
+
+
+def test_after_a_restart_what_is_repeated_gets_a_connection_that_works(
+    postgres_database: Database, postgres: Postgres
+) -> None:
+    """Both connections of the pool have ended, and were used a moment ago."""
+    made = Database(postgres_database.url, pool_size=2)
+
+    def served_by() -> int:
+        with made.transaction() as session:
+            pid: int = direct.rows(session, SERVED_BY, {})[0].pid
+            return pid
+
+    with made.reading() as one, made.reading() as two:
+        before = [direct.rows(each, SERVED_BY, {})[0].pid for each in (one, two)]
+    kill(postgres, *before)
+
+    assert retry_lost_races(served_by) not in before
+    made.close()
+
+
+def test_after_a_restart_a_single_query_gets_a_connection_that_works(
+    postgres_database: Database, postgres: Postgres
+) -> None:
+    made = Database(postgres_database.url, pool_size=2)
+    with direct.connection(made.engine) as one, direct.connection(made.engine) as two:
+        before = [*one.rows(SERVED_BY, {}), *two.rows(SERVED_BY, {})]
+    kill(postgres, *(row.pid for row in before))
+
+    assert made.rows(SERVED_BY)[0] not in before
+    made.close()
+
+
+def test_one_connection_that_ends_leaves_the_others(
+    postgres_database: Database, postgres: Postgres
+) -> None:
+    made = Database(postgres_database.url, pool_size=2)
+    with direct.connection(made.engine) as other:
+        [before] = other.rows(SERVED_BY, {})
+        with pytest.raises(DBAPIError), direct.connection(made.engine) as ended:
+            kill(postgres, ended.rows(SERVED_BY, {})[0].pid)
+            ended.rows(SERVED_BY, {})
+    with direct.connection(made.engine) as one, direct.connection(made.engine) as two:
+        assert before in [*one.rows(SERVED_BY, {}), *two.rows(SERVED_BY, {})]
+    made.close()
+
+
+def test_a_connection_that_cannot_be_used_directly_is_replaced(one_connection: Database) -> None:
+    def begin(connection: psycopg.Connection, *_: object) -> None:
+        connection.execute("SELECT 1")
+
+    event.listen(one_connection.engine, "checkout", begin)
+    with pytest.raises(DBAPIError), direct.connection(one_connection.engine):
+        pass
+    event.remove(one_connection.engine, "checkout", begin)
+
+    one_connection.check()
 
 
 def test_every_connection_leads_to_the_host_that_answers(postgres_database: Database) -> None:

@@ -155,6 +155,7 @@ def test_an_id_in_a_body_must_have_the_right_prefix() -> None:
         "2026-01-01T00:00:60Z",
         "2026-01-01T00:00:00",
         "20260101",
+        f"2026-01-01T00:00:00.{'0' * 100_000}Z",
         "",
         "now",
         None,

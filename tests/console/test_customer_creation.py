@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from console.values import locale
 
 from tests.console.browser import ORIGIN, Browser, Page
 from tests.console.provider import PASSWORD, Provider
@@ -205,3 +206,8 @@ def test_each_page_needs_few_statements(console: Browser, provider: Provider) ->
         "/provider/wallet",
     ):
         assert len(console.statements(console.at(path))) <= 12, path
+
+
+def test_time_zones_are_kept_only_for_countries_that_exist() -> None:
+    assert locale.zones("x" * 1000) is locale.zones()
+    assert locale.zones("CH")[0] == ("Europe/Zurich", "Europe/Zurich")

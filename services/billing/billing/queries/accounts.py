@@ -63,12 +63,21 @@ def provider_of(session: Session, organization_id: str) -> str | None:
     return session.execute(query).scalar_one_or_none()
 
 
-def get_account(session: Session, organization_id: str, *, lock: bool = False) -> Account:
+def get_account(
+    session: Session,
+    organization_id: str,
+    *,
+    lock: bool = False,
+    provider_id: str | None = None,
+) -> Account:
     """The organization's account.
 
-    With ``lock`` no other transaction can post to it until this one ends. Raises NoAccount.
+    With ``lock`` no other transaction can post to it until this one ends. ``provider_id``: the
+    provider that it must belong to; None if that was checked. Raises NoAccount.
     """
     query = select(Account).where(Account.organization_id == organization_id)
+    if provider_id is not None:
+        query = query.where(Account.provider_id == provider_id)
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     account = session.execute(query).scalar_one_or_none()

@@ -44,7 +44,7 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
     if raw.keys() not in _SHAPES:
         raise BadRecord("invalid_record", record_id)
     organization_id = raw["organization_id"]
-    if not (isinstance(organization_id, str) and _is_organization(organization_id)):
+    if not (isinstance(organization_id, str) and ids.is_id("org", organization_id)):
         raise BadRecord("organization_not_found", record_id)
     try:
         amount = values.parse_money(raw["amount"])
@@ -71,15 +71,11 @@ def _read(read: Callable[[str], Any], value: object, name: str, record_id: str) 
     raise BadRecord(f"invalid_{name}", record_id)
 
 
-# Records of a batch often have the same values, which are then parsed once.
+# Records of a batch often have the same values, which are then parsed once. Only valid values,
+# whose length is limited, are kept.
 @lru_cache(maxsize=2**12)
 def _at(text: str) -> Any:
     return _STAMP.deserialize(text)
-
-
-@lru_cache(maxsize=2**12)
-def _is_organization(text: str) -> bool:
-    return ids.is_id("org", text)
 
 
 @lru_cache(maxsize=2**12)

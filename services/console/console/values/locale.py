@@ -31,16 +31,16 @@ def currency_of(country: str) -> str:
     return _NEWER.get(country) or (str(known[0]) if known else "")
 
 
-@cache
 def zones_of(country: str) -> tuple[str, ...]:
-    """The time zones of a country, by name."""
-    return tuple(sorted(_known_zones() & set(get_global("territory_zones").get(country, ()))))
+    """The time zones of a country, by name; none if it is unknown."""
+    return _zones_by_country().get(country, ())
 
 
 @cache
-def _known_zones() -> set[str]:
-    """All time zones of this machine. Finding them opens hundreds of files."""
-    return available_timezones()
+def _zones_by_country() -> dict[str, tuple[str, ...]]:
+    known = available_timezones()  # opens hundreds of files
+    zones = get_global("territory_zones")
+    return {country: tuple(sorted(known & set(names))) for country, names in zones.items()}
 
 
 def zone_of(country: str) -> str:
@@ -64,9 +64,13 @@ def currencies() -> tuple[tuple[str, str], ...]:
     return tuple((code, f"{code} – {names.get(code, code)}") for code in sorted(used))
 
 
-@cache
 def zones(country: str = "") -> tuple[tuple[str, str], ...]:
-    """Name and label of each time zone, those of the country first."""
+    """Name and label of each time zone, those of the country first if it is known."""
+    return _zones_from(country if zones_of(country) else "")
+
+
+@cache
+def _zones_from(country: str) -> tuple[tuple[str, str], ...]:
     own = zones_of(country)
     rest = sorted({zone for code, _ in countries() for zone in zones_of(code)} - set(own))
     return tuple((zone, zone.replace("_", " ")) for zone in (*own, *rest, "UTC"))

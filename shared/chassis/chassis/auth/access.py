@@ -7,6 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
+from werkzeug.exceptions import HTTPException
 
 from chassis.auth.bearer import bearer
 from chassis.auth.callers import Caller, StepUpRequired, caller_of
@@ -101,7 +102,9 @@ def requires(operation: str, *, view_checks: bool = False) -> Callable[[F], F]:
             if not operation.startswith(OWN_OPERATIONS):
                 organization_id = kwargs.get("organization_id", organization_id)
             provider_to_check(organization_id)
-            is_unchecked = view_checks and _is_allowed(caller, operation)
+            is_unchecked = (
+                view_checks and not caller.is_read_only and _is_allowed(caller, operation)
+            )
             if not is_unchecked:
                 check_existence(organization_id)
             is_permitted = False
@@ -109,7 +112,7 @@ def requires(operation: str, *, view_checks: bool = False) -> Callable[[F], F]:
                 permit(operation, organization_id)
                 is_permitted = True
                 return view(*args, **kwargs)
-            except Failure as failure:
+            except (Failure, HTTPException) as failure:
                 if is_unchecked:
                     check_existence(organization_id)
                 if is_permitted and isinstance(failure, Forbidden):

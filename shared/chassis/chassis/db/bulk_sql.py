@@ -11,10 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from chassis.db import upserts
+from chassis.db import direct, upserts
 from chassis.db.upserts import is_postgresql
 
 MAX_PLAIN_ROWS = 50
@@ -146,27 +145,9 @@ def _unnested(
 
 def copy_rows(session: Session, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     """Insert the rows with COPY, on PostgreSQL."""
-    connection = session.connection()
-    driver: Any = connection.connection
-    types = []
-    for name in names:
-        compiled = table.c[name].type.compile(dialect=connection.dialect)
-        types.append(compiled.lower().partition("(")[0])
+    dialect = session.get_bind().dialect
+    compiled = [table.c[name].type.compile(dialect=dialect) for name in names]
+    types = [type_.lower().partition("(")[0] for type_ in compiled]
     statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)"
-    base: Any = connection.dialect.loaded_dbapi.Error
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
-    except base as problem:
-        # As SQLAlchemy raises it, so that a lost race is repeated.
-        has_ended = connection.dialect.is_disconnect(problem, driver.driver_connection, None)
-        raise DBAPIError.instance(
-            statement,
-            None,
-            problem,
-            base,
-            hide_parameters=True,
-            connection_invalidated=has_ended,
-        ) from problem
+    with direct.connection_of(session) as connection:
+        connection.copy(statement, types, rows)

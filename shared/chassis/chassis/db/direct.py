@@ -6,7 +6,7 @@ prepared when a connection first runs it, and its errors are those that SQLAlche
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -72,6 +72,36 @@ class Direct:
             rows: list[Any] = self._connection.execute(text, values, **self._options).fetchall()
         return rows
 
+    def copy(self, statement: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Send rows with PostgreSQL's COPY, values of these types. Raises DBAPIError."""
+        with (
+            self._errors_of(statement),
+            self._connection.cursor() as cursor,
+            cursor.copy(statement) as copy,
+        ):
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+    def start(self) -> None:
+        """Make each statement a transaction of its own, as long as the pool does not have the
+        connection back. Raises DBAPIError."""
+        if self.is_postgresql:
+            with self._errors_of(None):
+                self._connection.autocommit = True
+
+    def end(self) -> bool:
+        """Undo ``start``; whether the connection can be used again."""
+        if not self.is_postgresql:
+            return True
+        if self._connection.closed:
+            return False
+        try:
+            self._connection.autocommit = False
+        except self._engine.dialect.loaded_dbapi.Error:
+            return False
+        return True
+
     def confirm(self) -> None:
         """Raise DBAPIError if it is unknown whether what was written is stored."""
         with self._errors_of(None):
@@ -84,7 +114,7 @@ class Direct:
             yield
         except base as problem:
             has_ended = self._engine.dialect.is_disconnect(problem, self._connection, None)
-            if has_ended or getattr(problem, "sqlstate", None) == READ_ONLY:
+            if getattr(problem, "sqlstate", None) == READ_ONLY:
                 self._engine.dispose()  # new connections, perhaps to another server
                 has_ended = True
             raise _failure(self._engine, text, problem, has_ended) from problem
@@ -98,15 +128,26 @@ def connection(engine: Engine) -> Iterator[Direct]:
         pooled = engine.raw_connection()
     except base as problem:
         raise _failure(engine, None, problem, True) from problem
-    driver: Any = pooled.driver_connection
+    used = Direct(engine, pooled.driver_connection)
     try:
-        if engine.dialect.name == "postgresql":
-            driver.autocommit = True
-        yield Direct(engine, driver)
+        used.start()
+        yield used
     finally:
-        if engine.dialect.name == "postgresql" and not driver.closed:
-            driver.autocommit = False
+        if not used.end():
+            pooled.invalidate()
         pooled.close()
+
+
+@contextmanager
+def connection_of(session: Session) -> Iterator[Direct]:
+    """The connection of the session's transaction. Raises DBAPIError."""
+    connection = session.connection()
+    try:
+        yield Direct(connection.engine, connection.connection.driver_connection)
+    except DBAPIError as problem:
+        if problem.connection_invalidated:
+            connection.invalidate(problem)  # or the rollback would fail with another error
+        raise
 
 
 def rows(
@@ -115,14 +156,8 @@ def rows(
     """The rows of the statement, in a session's transaction or directly."""
     if isinstance(change, Direct):
         return change.rows(statement, parameters)
-    connection = change.connection()
-    try:
-        driver = connection.connection.driver_connection
-        return Direct(connection.engine, driver).rows(statement, parameters)
-    except DBAPIError as problem:
-        if problem.connection_invalidated:
-            connection.invalidate(problem)  # or the rollback would fail with another error
-        raise
+    with connection_of(change) as connection:
+        return connection.rows(statement, parameters)
 
 
 def _failure(engine: Engine, text: str | None, problem: Exception, has_ended: bool) -> Exception:

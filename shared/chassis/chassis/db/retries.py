@@ -1,7 +1,7 @@
 """Running a transaction again after it lost a race in the database."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ def retry_lost_races(transact: Callable[[], T]) -> T:
     has_lost_connection = False
     for _ in range(ATTEMPTS - 1):
         try:
-            with unchecked_connections():
+            with nullcontext() if has_lost_connection else unchecked_connections():
                 return transact()
         except DBAPIError as problem:
             if sqlstate(problem) in _LOST_RACE:

@@ -10,6 +10,7 @@ from chassis import email_addresses, names
 from chassis.runtime import clock, ids
 
 _SHORTEST_INSTANT = len("2026-01-31T09:00Z")
+_LONGEST_INSTANT = len("2026-01-31T09:00:00.123456789+01:00:00.123456")
 
 
 class Text(ma.fields.String):
@@ -123,9 +124,10 @@ class Stamp(ma.fields.String):
 
 
 def _instant(text: str) -> datetime | None:
+    if not _SHORTEST_INSTANT <= len(text) <= _LONGEST_INSTANT:
+        return None
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    has_time_and_zone = instant.tzinfo is not None and len(text) >= _SHORTEST_INSTANT
-    return instant if has_time_and_zone and 1 < instant.year < 9999 else None
+    return instant if instant.tzinfo is not None and 1 < instant.year < 9999 else None

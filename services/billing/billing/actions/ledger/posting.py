@@ -31,9 +31,7 @@ def lock_account(
 
     Raises NoAccount, AccountClosed and, for spending, AccountFrozen.
     """
-    account = queries.get_account(session, organization_id, lock=True)
-    if provider_id is not None and account.provider_id != provider_id:
-        raise queries.NoAccount()
+    account = queries.get_account(session, organization_id, lock=True, provider_id=provider_id)
     if account.is_closed:
         raise AccountClosed()
     if spending and account.status == FROZEN:
