@@ -102,6 +102,17 @@ def test_an_outcome_is_kept_for_some_seconds(now: Now) -> None:
     assert len(made) == 2
 
 
+def test_what_is_not_ready_is_checked_again_soon(now: Now) -> None:
+    progress = Progress(now=now)
+    readiness = Readiness({"thing": progress.check}, keep=5, now=now)
+
+    assert readiness.outcome() == {"thing": "no success yet"}
+    progress.succeeded()
+    assert readiness.outcome() == {"thing": "no success yet"}
+    now.seconds += 0.5
+    assert readiness.outcome() == {"thing": "ok"}
+
+
 def test_only_the_success_of_a_costly_check_is_kept(now: Now) -> None:
     made: list[int] = []
 
