@@ -179,6 +179,30 @@ def test_a_service_proves_who_it_is(service: Any, files: SimpleNamespace) -> Non
         HttpUpstream(here, authorities=str(files.wrong)).forward("GET", "/", {})
 
 
+@pytest.mark.parametrize(("surplus", "requests"), [(b"", [2]), (b"!" * 10_000, [1, 1])])
+def test_a_connection_with_tls_is_used_again_unless_more_than_the_response_has_come(
+    files: SimpleNamespace, surplus: bytes, requests: list[int]
+) -> None:
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(files.here)
+    received: list[int] = []
+
+    def serve(listener: socket.socket) -> None:
+        for _ in requests:
+            with serving.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                received.append(0)
+                while connection.recv(65536):
+                    received[-1] += 1
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + surplus)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        upstream = HttpUpstream(url, authorities=str(files.right), read=5.0)
+        assert [upstream.forward("GET", "/", {}).read() for _ in range(2)] == [b"ok", b"ok"]
+    assert received == requests
+
+
 def test_a_slow_client_loses_its_connection_with_tls_too(
     files: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,14 +84,14 @@ class HttpUpstream:
     ) -> UpstreamResponse:
         """Forward one request. Raises Unavailable."""
         try:
-            used = self._connections.connection()
+            connection = self._connections.connection()
         except OSError as problem:
             raise _unavailable(problem, is_lost=isinstance(problem, TimeoutError)) from problem
         try:
-            response = self._connections.send(used, method, target, headers, body)
+            response = self._connections.send(connection, method, target, headers, body)
         except FAILURES as problem:
             raise _unavailable(problem, is_lost=True) from problem
-        return UpstreamResponse(response.status, response.pairs, _body(response), response.end)
+        return UpstreamResponse(response.status, response.headers, _body(response), response.end)
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -152,18 +152,18 @@ class InProcess:
         """A GET whose response is read while it is produced."""
         response = self.forward("GET", path, headers)
 
-        def pieces() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             try:
                 yield from response.body
             finally:
                 response.close()
 
-        return Stream(response.status, HTTPHeaderDict(response.headers), pieces())
+        return Stream(response.status, HTTPHeaderDict(response.headers), chunks())
 
 
 def _body(response: Response) -> Iterator[bytes]:
     try:
-        yield from response.pieces()
+        yield from response.chunks()
     except FAILURES as problem:
         raise _unavailable(problem, is_lost=True) from problem
     finally:
