@@ -145,6 +145,13 @@ class World:
             "POST", f"/v1/organizations/{organization_id}/account/{what}", body, **options
         )
 
+    def settings(self, **settings: Any) -> None:
+        """The provider's settings from now on."""
+        with self.database.transaction() as session:
+            actions.apply_settings(
+                session, provider_id=self.provider_id, version=next(_numbers), settings=settings
+            )
+
     def top_up(self, organization_id: str, amount: str, method: str = "cash") -> dict[str, Any]:
         return self._posted(organization_id, "top-ups", {"amount": amount, "method": method})
 

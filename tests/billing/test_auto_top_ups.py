@@ -66,6 +66,30 @@ def top_ups(world, org):
     return [row["amount"] for row in rows if row["description"] == "Top-up by issue"]
 
 
+@pytest.mark.parametrize(
+    ("mistyped", "threshold"), [([], "20.00"), (["900"], "20.00"), (["900", "90"], "20.00")]
+)
+def test_a_reversed_top_up_leaves_the_threshold_of_the_last_valid_one(world, mistyped, threshold):
+    org = prepare(world, topped_up="100")
+    transactions = [world.top_up(org, amount) for amount in mistyped]
+    for transaction in transactions:
+        path = f"transactions/{transaction['id']}/reverse"
+        assert world.post(org, path, {"reason": "mistyped"}).status_code == 201
+
+    assert world.account(org)["auto_top_up"]["threshold"] == threshold
+    charge(world, org, "79")
+    run(world)
+    assert top_ups(world, org) == []
+
+
+def test_without_a_valid_top_up_there_is_no_threshold(world):
+    org = prepare(world, topped_up=None)
+    only = world.top_up(org, "100")
+    world.post(org, f"transactions/{only['id']}/reverse", {"reason": "mistyped"})
+
+    assert world.account(org)["auto_top_up"]["threshold"] is None
+
+
 @pytest.mark.parametrize("kind", ["usage", "one_off"])
 @pytest.mark.parametrize(
     ("charged", "made"), [("79.999999", []), ("80", ["50.00"]), ("80.000001", ["50.00"])]

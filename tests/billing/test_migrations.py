@@ -1,15 +1,17 @@
 """The migrations produce exactly the models, on both databases."""
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from billing import actions
 from billing.app import SERVICE
 from billing.models import Base
-from chassis.db import columns
+from chassis.db import columns, migrations
 from chassis.db.migrations import VERSION_TABLE
 from chassis.runtime import clock
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, Table, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 pytestmark = pytest.mark.both_databases
@@ -43,3 +45,35 @@ def test_the_database_refuses_invalid_rows(world, change):
         actions.close_account(session, organization_id=org, deletion_id="d", now=clock.now())
     with pytest.raises(DBAPIError), world.database.transaction() as session:
         session.execute(text(f"UPDATE accounts SET {change} WHERE status = 'closed'"))
+
+
+def test_automatic_top_ups_of_postpaid_accounts_are_turned_off(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    migrations.upgrade(SERVICE.migrations, url, "0004")
+    engine = create_engine(url)
+    accounts = Table("accounts", MetaData(), autoload_with=engine)
+    required = {
+        "currency": "SGD",
+        "status": "open",
+        "name": "Acme",
+        "country": "SG",
+        "timezone": "UTC",
+        "billing": "{}",
+        "buyer_tags": "{}",
+        "opened_at": clock.now(),
+        "auto_enabled": True,
+        "provider_id": f"{1:032}",
+        **dict.fromkeys(("credit_limit", "prepaid", "surplus", "unbilled", "invoiced"), 0),
+        **dict.fromkeys(("held", "in_flight", "seq", "on_wallet"), 0),
+    }
+    with engine.begin() as connection:
+        for number, mode in enumerate(("prepaid", "postpaid")):
+            row = {**required, "organization_id": f"{number:032}", "payment_mode": mode}
+            connection.execute(accounts.insert().values(row))
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        enabled = connection.execute(select(accounts.c.payment_mode, accounts.c.auto_enabled)).all()
+    engine.dispose()
+    assert {mode: bool(is_on) for mode, is_on in enabled} == {"prepaid": True, "postpaid": False}

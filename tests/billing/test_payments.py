@@ -330,16 +330,16 @@ def test_a_payment_that_bounces_after_a_change_to_prepaid_is_taken_from_the_wall
     assert buckets(world, org) == Buckets(prepaid=-30_000_000)
 
 
-def test_a_write_off_settles_open_invoices_then_the_unbilled_amount(world):
+def test_goodwill_settles_open_invoices_then_the_unbilled_amount(world):
     org, _ = customer(world, "30", "40")
     world.charge(org, "20")
     pay(world, org, "10")
-    written_off = world.adjust(org, "85", "write_off")
+    credited = world.adjust(org, "85", "goodwill")
     assert invoices(world, org) == [("paid", "10.00"), ("paid", "0.00")]
     assert buckets(world, org) == Buckets(unbilled=0, surplus=5_000_000)
     world.withdraw(org, "5")
     assert (
-        world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code
+        world.post(org, f"transactions/{credited['id']}/reverse", {"reason": "x"}).status_code
         == 201
     )
     assert invoices(world, org) == [("awaiting_payment", "10.00"), ("awaiting_payment", "0.00")]

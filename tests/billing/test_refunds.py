@@ -31,6 +31,20 @@ def buckets(world, org):
         return session.get_one(Account, org).buckets
 
 
+@pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
+def test_refunds_can_be_switched_off(world, mode):
+    org = world.open(mode, limit="100")
+    charge = world.charge(org, "60", kind="one_off")
+    world.settings(allow_refund=False)
+
+    refused = refund(world, org, charge, "25")
+
+    assert (refused.status_code, refused.json["code"]) == (409, "refund_not_allowed")
+    assert world.account(org)["current_balance"] == "-60.00"
+    world.settings(allow_refund=True)
+    assert refund(world, org, charge, "25").status_code == 201
+
+
 def test_partial_refunds_go_to_the_wallet_and_never_exceed_the_charge(world):
     org = world.open()
     world.top_up(org, "100")

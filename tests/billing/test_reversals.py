@@ -76,7 +76,7 @@ def test_withdrawals_and_adjustments_of_either_sign_are_reversed(world, mode):
         world.withdraw(org, "15"),
         world.adjust(org, "-40"),
         world.adjust(org, "25", "goodwill"),
-        world.adjust(org, "-5", "write_off"),
+        world.adjust(org, "-5", "goodwill"),
     ]
     for transaction in reversed(posted):
         assert reverse(world, org, transaction).status_code == 201

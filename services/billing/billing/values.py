@@ -38,6 +38,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "invoicing": CONSOLIDATED,
     "payment_terms_days": 14,
     "tax_rates": [],
+    "allow_refund": True,
 }
 
 

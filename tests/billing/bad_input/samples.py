@@ -21,7 +21,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "payment_mode": "postpaid",
         "credit_limit": "900",
         "credit_limit_expires_at": "2999-01-01T00:00:00Z",
-        "auto_top_up": {"enabled": True, "threshold": "5", "amount": "50", "method": "cheque"},
+        "auto_top_up": {"enabled": False, "threshold": "5", "amount": "50", "method": "cheque"},
     },
     f"POST {O}/account/top-ups": {
         "amount": "1.5",

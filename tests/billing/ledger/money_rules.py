@@ -80,7 +80,7 @@ class MoneyRules(Driver):
             wallet,
             "adjustments",
             {"amount": written(amount, "SGD"), "kind": kind, "reason": "agreed"},
-            lambda: self.oracle.adjust(wallet, amount),
+            lambda: self.oracle.adjust(wallet, amount, kind),
         )
 
     @rule(

@@ -56,6 +56,9 @@ class Oracle(InvoiceOracle):
         if short > 0:  # spent in the meantime, so it is owed again
             effects += [("surplus", short, None), ("unbilled", short, None)]
         done.reversed = True
+        if done.kind == "top_up":
+            left = [each for each in wallet.done if each.kind == "top_up" and not each.reversed]
+            wallet.last_top_up = left[-1].amount if left else None
         return self.post(wallet, Done(NOW, "reversal", -done.amount, self.now), effects)
 
     def _mirror_payment(self, wallet: Wallet, amount: int, payment: Payment) -> list[Effect]:

@@ -225,8 +225,13 @@ class PostingOracle:
         held.released, held.status = held.released + left, status
         self.post(wallet, Done(NOW, status, 0, self.now), held=-left)
 
-    def adjust(self, wallet: Wallet, amount: int) -> Done:
+    def adjust(self, wallet: Wallet, amount: int, kind: str) -> Done:
         self.check_status(wallet)
+        if kind == "write_off":
+            if amount > max(0, -wallet.prepaid) + wallet.unbilled + wallet.invoiced:
+                raise Refused("write_off_exceeds_debt")
+            if -amount > wallet.withdrawable:
+                raise Refused("insufficient_credits")
         effects: list[Effect] = []
         if amount > 0:
             rest = amount
@@ -266,7 +271,12 @@ class PostingOracle:
                 wallet.temporary = limit
             wallet.ends = ends
         self._change_mode(wallet, patch.get("payment_mode", wallet.mode))
+        is_changed = "payment_mode" in patch or "credit_limit" in patch
+        if is_changed and wallet.mode == "postpaid" and not wallet.limit_at(self.now):
+            raise Refused("credit_limit_required")
         wallet.auto |= patch.get("auto_top_up", {})
+        if "auto_top_up" in patch and wallet.auto["enabled"] and wallet.mode == "postpaid":
+            raise Refused("prepaid_only")
         if not wallet.fits(self.now):
             raise Refused("amount_too_large")
         self.order_top_up(wallet)
@@ -274,8 +284,6 @@ class PostingOracle:
     def _change_mode(self, wallet: Wallet, mode: str) -> None:
         if mode == wallet.mode:
             return
-        if mode == "postpaid" and not wallet.limit_at(self.now):
-            raise Refused("credit_limit_required")
         if mode == "prepaid" and (wallet.unbilled or wallet.invoiced):
             raise Refused("open_amounts")
         money = wallet.prepaid + wallet.surplus
@@ -287,6 +295,8 @@ class PostingOracle:
         else:
             effects = [("surplus", -money, None), ("prepaid", money, None)]
         wallet.mode = mode
+        if mode == "postpaid":
+            wallet.auto["enabled"] = False
         wallet.month_ends = next_month(self.now) if mode == "postpaid" else None
         if money:
             self.post(wallet, Done(NOW, "mode_change", 0, self.now), effects, order=False)

@@ -142,6 +142,11 @@ class Figures(Buckets):
         return max(0, self.balance) if self.is_prepaid else max(0, self.surplus)
 
     @property
+    def debt(self) -> int:
+        """What the customer owes, without regard to a surplus; never below zero."""
+        return max(0, -self.prepaid) + self.unbilled + self.invoiced
+
+    @property
     def uncovered_debt(self) -> int:
         """Postpaid: the invoiced debt that no surplus covers.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from chassis.errors import NotFound
 from chassis.runtime import ids
-from sqlalchemy import Select, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy.orm import Session, aliased
 
 from billing.models import Account, Entry
 from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE, Row
@@ -124,6 +124,28 @@ def refunded_or_reversed(session: Session, organization_id: str, transaction_id:
         )
     )
     return None if moved is None else int(moved)
+
+
+def last_top_up(session: Session, organization_id: str, *, but: str) -> int | None:
+    """The amount of the last top-up that was not reversed, except the one with the id ``but``."""
+    reversal = aliased(Entry)
+    is_reversed = exists().where(
+        reversal.organization_id == organization_id,
+        reversal.refunded_id == Entry.transaction_id,
+        reversal.kind == "reversal",
+    )
+    return session.scalar(
+        select(Entry.amount)
+        .where(
+            Entry.organization_id == organization_id,
+            Entry.kind == "top_up",
+            Entry.transaction_id != but,
+            text(FIRST_AND_RARE),
+            ~is_reversed,
+        )
+        .order_by(Entry.seq.desc())
+        .limit(1)
+    )
 
 
 def show_transaction(rows: Sequence[Any], currency: str, *, staff: bool) -> dict[str, Any]:

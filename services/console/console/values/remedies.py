@@ -24,16 +24,7 @@ def find(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
 
 
 def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
-    remedies = []
-    if (maximum := problem.get("withdrawable")) is not None:
-        remedies.append(Remedy(f"You can withdraw up to {money(maximum, currency)}."))
-    elif "shortfall" in problem:
-        remedies.append(
-            Remedy(
-                f"{money(problem['shortfall'], currency)} short: only "
-                f"{money(problem['usable'], currency)} is usable."
-            )
-        )
+    remedies = _what_there_is(problem, currency)
     cure = problem.get("cure", {})
     if top_up := cure.get("top_up"):
         remedies.append(
@@ -66,6 +57,18 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return remedies
 
 
+def _what_there_is(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
+    if "withdrawable" in problem:
+        return [Remedy(f"You can withdraw up to {money(problem['withdrawable'], currency)}.")]
+    if "credit" in problem:
+        return [Remedy(f"The credit is {money(problem['credit'], currency)}.")]
+    if "shortfall" in problem:
+        short = money(problem["shortfall"], currency)
+        usable = money(problem["usable"], currency)
+        return [Remedy(f"{short} short: only {usable} is usable.")]
+    return []
+
+
 def _provider(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [
         Remedy(
@@ -95,6 +98,10 @@ def _left(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [Remedy(f"Remaining: {money(problem.get('left'), currency)}.")]
 
 
+def _debt(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
+    return [Remedy(f"The customer owes {money(problem.get('debt'), currency)}.")]
+
+
 def _page(text: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Remedy]]:
     return lambda _problem, _currency: [Remedy(text, endpoint, label)]
 
@@ -112,6 +119,9 @@ _REMEDIES: Mapping[str, Callable[[Mapping[str, Any], str], list[Remedy]]] = {
         "Activate the organization, then try again.", "settings.show", "Settings"
     ),
     "credit_limit_required": _page("Set a credit limit first.", "payment.limit", "Set limit"),
+    "prepaid_only": _page("Switch it to prepaid first.", "payment.mode", "Change payment mode"),
+    "refund_not_allowed": _page("Ask an owner to switch refunds on.", "", ""),
+    "write_off_exceeds_debt": _debt,
     "account_prepaid": _page(
         "Prepaid accounts don't have invoices. Record the money as a top-up.",
         "payment.top_up",

@@ -130,9 +130,11 @@ class NewOrganization(ma.Schema):
     @ma.validates_schema
     def postpaid_needs_a_limit(self, data: dict[str, Any], **_: Any) -> None:
         """A postpaid customer can only spend up to a limit."""
-        if data.get("payment_mode") == "postpaid" and "credit_limit" not in data:
+        if data.get("payment_mode") == "postpaid" and not values.micro_units(
+            data.get("credit_limit", "0")
+        ):
             raise ma.ValidationError(
-                "required: A postpaid customer needs a credit_limit.", "credit_limit"
+                "required: A postpaid customer needs a credit_limit above zero.", "credit_limit"
             )
 
 

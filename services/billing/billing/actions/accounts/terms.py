@@ -12,7 +12,7 @@ from billing import queries
 from billing.actions.accounts import alerts, audit_log, notifications, payment_methods
 from billing.actions.ledger import posting
 from billing.models import Account
-from billing.values import POSTPAID, Code, Transfer, format_money, month_end
+from billing.values import POSTPAID, PREPAID, Code, Transfer, format_money, month_end
 
 
 class CreditLimitRequired(Conflict):
@@ -21,6 +21,11 @@ class CreditLimitRequired(Conflict):
         "A postpaid account needs a credit limit. Set a credit limit above zero first, or send one "
         "with this request."
     )
+
+
+class PrepaidOnly(Conflict):
+    code = "prepaid_only"
+    detail = "Automatic top-ups are for prepaid accounts. Switch the account to prepaid first."
 
 
 class OpenAmounts(Conflict):
@@ -42,8 +47,9 @@ def change_account(
 ) -> dict[str, Any]:
     """Change payment mode, limit and automatic top-up; returns the account as shown.
 
-    ``check`` gets the current values and raises if the caller expected others. Raises NoAccount,
-    AccountClosed, CreditLimitRequired, OpenAmounts, PaymentMethodMissing, AmountTooLarge, Invalid.
+    Switching to postpaid turns automatic top-ups off. ``check`` gets the current values and raises
+    if the caller expected others. Raises NoAccount, AccountClosed, CreditLimitRequired,
+    OpenAmounts, PrepaidOnly, PaymentMethodMissing, AmountTooLarge, Invalid.
     """
     account = posting.lock_account(session, organization_id)
     if alerts.expire_credit_limit(session, account, now):
@@ -52,6 +58,7 @@ def change_account(
     before, usable_before = _terms(account, now), account.figures(now).usable
     _change_limit(account, patch, now)
     _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now, by)
+    _check_limit(account, patch, now)
     _change_auto_top_up(account, patch.get("auto_top_up", {}))
     posting.check_range(account, now)
     alerts.check_thresholds(session, account, usable_before, now)
@@ -93,11 +100,16 @@ def _change_limit(account: Account, patch: dict[str, Any], now: datetime) -> Non
     account.set_limit(patch.get("credit_limit", account.limit_at(now)), ends)
 
 
+def _check_limit(account: Account, patch: dict[str, Any], now: datetime) -> None:
+    """A postpaid account can only spend up to a limit."""
+    is_changed = not patch.keys().isdisjoint(("payment_mode", "credit_limit"))
+    if is_changed and account.payment_mode == POSTPAID and not account.limit_at(now):
+        raise CreditLimitRequired()
+
+
 def _change_mode(session: Session, account: Account, mode: str, now: datetime, by: Actor) -> None:
     if mode == account.payment_mode:
         return
-    if mode == POSTPAID and not account.limit_at(now):
-        raise CreditLimitRequired()
     if mode != POSTPAID and (account.unbilled or account.invoiced):
         raise OpenAmounts(
             unbilled=format_money(account.unbilled, account.currency),
@@ -105,6 +117,7 @@ def _change_mode(session: Session, account: Account, mode: str, now: datetime, b
         )
     transfers = _mode_change_transfers(account)
     account.payment_mode = mode
+    account.auto_enabled = account.auto_enabled and mode == PREPAID
     account.month_ends_at = month_end(now, account.timezone) if mode == POSTPAID else None
     if transfers:
         posting.post(
@@ -136,6 +149,8 @@ def _change_auto_top_up(account: Account, patch: dict[str, Any]) -> None:
         setattr(account, f"auto_{name}", value)
     if not account.auto_enabled or not patch:
         return
+    if account.payment_mode != PREPAID:
+        raise PrepaidOnly()
     for name in ("amount", "method"):
         if getattr(account, f"auto_{name}") is None:
             raise invalid(

@@ -4,20 +4,27 @@ from datetime import datetime
 from typing import Any
 
 from chassis.auth.actor import Actor
+from chassis.errors import Conflict
 from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import audit_log
 from billing.actions.ledger import posting
+from billing.actions.ledger.refusals import InsufficientCredits
 from billing.actions.payments import allocation
 from billing.models import Account
-from billing.values import Code, Transfer
+from billing.values import Code, Transfer, format_money
 
 _CONTRA_ACCOUNTS = {
     "write_off": Code.WRITE_OFF,
     "correction": Code.CORRECTION,
     "goodwill": Code.GOODWILL,
 }
+
+
+class WriteOffExceedsDebt(Conflict):
+    code = "write_off_exceeds_debt"
+    detail = "The write-off is higher than the debt. Write off no more than the customer owes."
 
 
 def adjust(
@@ -34,9 +41,12 @@ def adjust(
 
     On a postpaid account a positive amount credits the open invoices, oldest first, then the
     unbilled amount, and any excess adds to the surplus; a negative amount is taken from the surplus
-    first. Raises NoAccount, AccountClosed, AmountTooLarge.
+    first. A write-off ends debt, or credit, and makes none. Raises NoAccount, AccountClosed,
+    WriteOffExceedsDebt, InsufficientCredits, AmountTooLarge.
     """
     account = posting.lock_account(session, organization_id)
+    if kind == "write_off":
+        _check_write_off(account, amount, now)
     contra = _CONTRA_ACCOUNTS[kind]
     if amount > 0:
         invoices = allocation.open_invoices(session, account)
@@ -58,6 +68,17 @@ def adjust(
     audit_log.record_transaction(session, account, "account.adjusted", rows, by=by, now=now)
     allocation.update_invoices(session, account, rows, now)
     return queries.show_transaction(rows, account.currency, staff=True)
+
+
+def _check_write_off(account: Account, amount: int, now: datetime) -> None:
+    figures = account.figures(now)
+    if amount > figures.debt:
+        raise WriteOffExceedsDebt(debt=format_money(figures.debt, account.currency))
+    if -amount > figures.withdrawable:
+        credit = format_money(figures.withdrawable, account.currency)
+        raise InsufficientCredits(
+            "The write-off is higher than the credit. Write off no more than that.", credit=credit
+        )
 
 
 def credit_customer(account: Account, source: Code, amount: int) -> list[Transfer]:

@@ -25,6 +25,11 @@ class RefundExceedsCharge(Conflict):
     )
 
 
+class RefundNotAllowed(Conflict):
+    code = "refund_not_allowed"
+    detail = "Refunds are switched off. Switch them on in the settings first."
+
+
 def refund(
     session: Session,
     *,
@@ -38,10 +43,13 @@ def refund(
     """Refund a charge, in part or (by default) all that is left of it; returns the transaction.
 
     It is credited to the balance or, postpaid, to the unbilled amount first; if the charge is on an
-    invoice, by a credit note. Raises NoAccount, AccountClosed, RefundExceedsCharge,
-    CreditExceedsInvoice, AmountTooLarge, Invalid.
+    invoice, by a credit note. Raises NoAccount, AccountClosed, RefundNotAllowed,
+    RefundExceedsCharge, CreditExceedsInvoice, AmountTooLarge, Invalid.
     """
     account = posting.lock_account(session, organization_id)
+    seller = queries.sellers(session, {account.provider_id})[account.provider_id]
+    if not seller.setting("allow_refund"):
+        raise RefundNotAllowed()
     charge = _get_charge(session, organization_id, transaction_id)
     charged = -charge[0].moved
     refunded = queries.refunded_or_reversed(session, organization_id, transaction_id) or 0

@@ -68,6 +68,8 @@ def reverse(
         transfers = _mirror_payment(session, account, first)
     else:
         transfers = _mirror(account, rows)
+    if first.kind == "top_up":
+        account.last_top_up = queries.last_top_up(session, organization_id, but=transaction_id)
     posted = posting.post(
         session,
         account,
