@@ -5,14 +5,17 @@ import threading
 from typing import Any
 
 import pytest
+from chassis.audit import AuditEntry
 from chassis.db.database import Database
-from chassis.messaging.inbox import MAX_CRASHES, MAX_SIZE, Inbox
+from chassis.messaging.inbox import MAX_CRASHES, MAX_SIZE, Envelope, Inbox
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
 from chassis.runtime import ids
 from contracts import billing, membership
+from sqlalchemy.orm import Session
 
 from tests.chassis.failing import dead_letters, inbox_with
 from tests.chassis.messages import effects, event_of, note, raw, receive, rows
+from tests.chassis.test_unit_of_work import record
 
 pytestmark = pytest.mark.both_databases
 
@@ -49,6 +52,27 @@ def test_unknown_members_are_ignored(database: Database) -> None:
     )
 
     assert effects(database) == [f"{organization_id} 1"]
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "a" * 200])
+def test_what_is_not_read_or_only_names_the_cause_may_be_no_text_that_can_be_stored(
+    database: Database, text: str
+) -> None:
+    def publish(session: Session, envelope: Envelope, *, organization_id: str) -> None:
+        note(session, envelope, organization_id=organization_id)
+        record(session, organization_id)
+
+    organization_id = ids.new("org")
+    data = {"organization_id": organization_id, "new": text}
+
+    receive(
+        inbox_with(database, publish),
+        raw(organization_id, correlationid=text, newextension=text, data=data),
+    )
+
+    assert effects(database) == [f"{organization_id} 1"]
+    (entry,) = rows(database, AuditEntry)
+    assert entry.request_id in ("\ufffd", "?", "a" * 128)
 
 
 @pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
@@ -96,6 +120,14 @@ POISON: dict[str, tuple[bytes, str]] = {
         "undecodable",
     ),
     "NaN": (raw(ids.new("org"), data={"organization_id": float("nan")}), "undecodable"),
+    "beyond every float": (
+        raw(ids.new("org"), data={"amount": 7}).replace(b": 7", b": 1e999"),
+        "undecodable",
+    ),
+    "an integer of 5,000 digits": (
+        raw(ids.new("org"), data={"amount": 7}).replace(b": 7", b": " + b"7" * 5000),
+        "undecodable",
+    ),
     "duplicate keys": (raw(ids.new("org"))[:-1] + b', "subject": "org_other"}', "undecodable"),
     "too large": (raw(ids.new("org"), padding="x" * MAX_SIZE), "too_large"),
     "without id": (raw(ids.new("org"), id=None), "bad_envelope"),
@@ -132,6 +164,8 @@ POISON: dict[str, tuple[bytes, str]] = {
     "field missing": (raw(ids.new("org"), data={}), "invalid"),
     "field of another type": (raw(ids.new("org"), data={"organization_id": 7}), "invalid"),
     "field is null": (raw(ids.new("org"), data={"organization_id": None}), "invalid"),
+    "field with NUL": (raw(ids.new("org"), data={"organization_id": "org\x00"}), "invalid"),
+    "field with half a pair": (raw(ids.new("org"), data={"organization_id": "\udc00"}), "invalid"),
 }
 
 

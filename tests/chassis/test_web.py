@@ -190,6 +190,8 @@ UNREADABLE = {
     "nested duplicates": b'{"word": {"a": 1, "a": 2}}',
     "NaN": b'{"word": "a", "count": NaN}',
     "Infinity": b'{"word": "a", "count": -Infinity}',
+    "beyond every float": b'{"word": "a", "count": 1e999}',
+    "beyond every float, nested": b'{"word": [{"a": -1.5E+400}]}',
     "very deep": b'{"word":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "BOM": b'\xef\xbb\xbf{"word": "a"}',
     "utf-16": '{"word": "a"}'.encode("utf-16"),

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import marshmallow as ma
-from billing.schemas.fields import Money
 from billing.schemas.usage import UsageRecordShown
 from chassis.runtime import ids
 
@@ -45,6 +43,9 @@ def unreadable(good: bytes) -> list[bytes]:
         b"\x00",
         b'{"amount": NaN}',
         b'{"amount": -Infinity}',
+        b'{"amount": 1e400}',
+        b'{"records": [{"id": "a", "amount": -1.0e999}]}',
+        b'{"records": [{"id": "\\ud800"}]}',
         b"{'amount': '1'}",
         b'{"amount": 01}',
         b'{"amount": "1", "amount": "1"}',
@@ -134,12 +135,6 @@ def invalid_bodies(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, An
         for part[key], where in values(field, kept):
             yield part[key], body, at + where
         part[key] = kept
-        if isinstance(field, Money | ma.fields.Integer):
-            yield (
-                "1e400",
-                json.dumps(body).replace(json.dumps({key: kept})[1:-1], f'"{key}": 1e400').encode(),
-                at,
-            )
         if field.required:
             del part[key]
             yield "missing", body, at
@@ -156,6 +151,17 @@ def invalid_bodies(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, An
         "Amount",
     ):
         yield "unknown", {**body, name: "1"}, "/" + name.replace("/", "~1")
+
+
+def test_records_that_are_nested_deeply_are_refused(books: Books, changing: list[Route]) -> None:
+    """However deeply: some bodies can just be read, but not read again further down the stack."""
+    (route,) = [route for route in changing if route.path == "/v1/usage"]
+    responses = [
+        books.send(route, b'{"records":[' + b"[" * depth + b"]" * depth + b"]}")
+        for depth in range(800, 1000)
+    ]
+
+    assert {response.status_code for response in responses} == {200, 400}
 
 
 def test_an_invalid_usage_record_is_refused_alone(books: Books, changing: list[Route]) -> None:

@@ -12,6 +12,7 @@ from membership.values import passwords
 from sqlalchemy import select
 
 from tests.membership.sessions.attempts import OLGA, attempt
+from tests.membership.test_security import with_codes
 
 pytestmark = pytest.mark.both_databases
 
@@ -46,6 +47,23 @@ def test_the_response_follows_the_contract(service):
         and claims["sub"].startswith("idn_")
     )
     assert isinstance(claims["iat"], float) and claims["exp"] == claims["iat"] + 300
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": OLGA, "password": "\0"},
+        {"email": OLGA, "password": "four calm otters drift", "otp": "\0"},
+        {"api_key": "\0"},
+        {"api_key": "ck_\0.\0"},
+    ],
+    ids=["password", "otp", "api_key", "parts of api_key"],
+)
+def test_credentials_with_nul_are_wrong_ones(service, body):
+    token = with_codes(service)[0]
+    assert service.call("POST", "/v1/sessions", body).status_code == 401
+    step_up = {"password": "four calm otters drift", "otp": "\0"}
+    assert service.call("POST", "/v1/me/step-up", step_up, token=token).status_code < 500
 
 
 def test_a_wrong_password_and_an_unknown_address_get_the_same_response_and_work(service):

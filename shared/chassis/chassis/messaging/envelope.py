@@ -1,5 +1,6 @@
 """The format of messages, and everything that makes one impossible to decode."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,6 +18,9 @@ MAX_SIZE = 256 * 1024
 _TEXTS = ("id", "source", "type", "subject", "time", "datacontenttype")
 _ATTRIBUTES = {*_TEXTS, "specversion", "sequence", "correlationid", "causationid", "data"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_MAX_CORRELATION = 128
+# Escapes of NUL and of surrogates, which are lone ones or pairs.
+_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SEQUENCE = re.compile("[1-9][0-9]{0,18}")
 
 
@@ -78,16 +82,23 @@ def decode(raw: bytes, published_by: str | None, consumed: Container[type[Messag
         message = kind.load(body)
     except marshmallow.ValidationError as problem:
         raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
+    if _UNSTORABLE.search(raw) and not strict_json.is_storable(_known(kind, body)):
+        raise Undeliverable("invalid", "a text has NUL or a lone surrogate")
     envelope = Envelope(
         id=facts["id"],
         source=facts["source"],
         type=facts["type"],
         aggregate=str(subject),
         version=version,
-        correlation=str(facts.get("correlationid", "")),
+        correlation=writable(str(facts.get("correlationid", "")))[:_MAX_CORRELATION],
         now=clock.now(),
     )
     return Decoded(envelope, message, hashlib.sha256(raw).digest())
+
+
+def _known(kind: Any, body: dict[str, Any]) -> list[Any]:
+    """The values of the fields that the message has."""
+    return [body.get(field.name) for field in dataclasses.fields(kind)]
 
 
 def _read_event(raw: bytes) -> tuple[dict[str, Any], Any]:

@@ -10,7 +10,7 @@ from flask import current_app, g, request
 
 from chassis.auth.callers import Caller
 from chassis.errors import Unreadable
-from chassis.http.parsing import Blueprint
+from chassis.http.parsing import Blueprint, UnreadableBody
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATTERN = "^[!-~]{1,255}$"
@@ -69,7 +69,8 @@ def scope_of_request() -> str:
 
 
 def fingerprint_of_request() -> str:
-    """The digest of the body; the order of JSON members does not matter."""
+    """The digest of the body; the order of JSON members does not matter. Raises
+    UnreadableBody."""
     return hashlib.sha256(_canonical_body()).hexdigest()
 
 
@@ -79,3 +80,5 @@ def _canonical_body() -> bytes:
         return json.dumps(json.loads(raw), sort_keys=True).encode() if raw else b""
     except ValueError:
         return raw
+    except RecursionError as problem:  # it was read with a smaller stack
+        raise UnreadableBody() from problem
