@@ -1,24 +1,29 @@
 """What a transaction collects: written at its end, in one order of locks, or not at all."""
 
 import json
+import math
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import marshmallow
 import pytest
 from chassis import audit
 from chassis.audit import AuditEntry
+from chassis.audit.models import BEGINNING
 from chassis.auth.actor import Actor
 from chassis.db.database import Database
 from chassis.messaging import outbox
 from chassis.messaging.outbox import OutboxRow, Stream
 from chassis.runtime import ids
 from contracts import billing, org
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from tests.chassis.messages import NOON, Effect, opened, rows
+from tests.house import golden
 
 Act = Callable[[Session, str], object]
 
@@ -183,5 +188,63 @@ def test_a_message_that_cannot_be_sent_is_refused_where_it_is_published(
             outbox.publish(session, billing.AccountOpened(organization_id=None))  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="larger than"):
             record(session, ids.new("org"), reason="x" * outbox.MAX_SIZE)
+        for value in (math.nan, math.inf, NOON, Decimal(1), uuid4()):
+            with pytest.raises(ValueError, match=r"settings_changed\.v1 is not JSON"):
+                outbox.publish(session, _settings({"a": [value]}))
 
     assert published(database) == []
+
+
+def test_no_version_makes_a_message_too_large(database: Database) -> None:
+    padding = outbox.MAX_SIZE - len(_sent(database, _settings({"a": ""}), version=2**63 - 1))
+
+    assert len(_sent(database, _settings({"a": "x" * padding}), version=2**63 - 1)) == (
+        outbox.MAX_SIZE
+    )
+    with pytest.raises(ValueError, match="larger than"):
+        _sent(database, _settings({"a": "x" * (padding + 1)}), version=1)
+
+
+def test_what_is_changed_after_publishing_is_not_sent(database: Database) -> None:
+    settings: dict[str, Any] = {"a": [1]}
+    with database.transaction() as session:
+        pending = outbox.collect(session, _settings(settings))
+        settings["a"].append(2)
+        settings["b"] = 3
+        pending.amend(version=7)
+
+    (row,) = published(database)
+    data = json.loads(row.body)["data"]
+    assert (data["settings"], data["version"]) == ({"a": [1]}, 7)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "value"), [("1" * 64, "2" * 64), (BEGINNING, "2" * 63)], ids=["other", "short"]
+)
+def test_a_field_that_is_not_the_placeholder_is_not_filled(
+    database: Database, placeholder: str, value: str
+) -> None:
+    with database.transaction() as session:
+        pending = outbox.collect(session, golden.representative(org.AuditRecorded))
+        pending.amend(hash=BEGINNING)
+        before = pending.body
+
+        with pytest.raises(ValueError, match="no placeholder"):
+            pending.fill("hash", placeholder, value)
+
+        assert pending.body == before
+
+
+def _settings(values: dict[str, Any]) -> org.SettingsChanged:
+    return org.SettingsChanged(provider_id="org_1", version=1, settings=values)
+
+
+def _sent(database: Database, message: org.SettingsChanged, *, version: int) -> bytes:
+    """The bytes of the message if it gets this version."""
+    with database.transaction() as session:
+        session.execute(delete(Stream))
+        session.add(Stream(aggregate=message.aggregate, version=version - 1))
+        session.execute(delete(OutboxRow))
+        session.flush()
+        outbox.publish(session, message)
+    return bytes(published(database)[0].body)

@@ -167,7 +167,7 @@ def record(
         changes=entry.changes,
         reason=entry.reason,
         request_id=entry.request_id,
-        hash=entry.hash,  # until the chain is locked
+        hash=BEGINNING,  # until the chain is locked
         client_address=client.address if client else None,
         client_organization_id=client.organization_id if client else None,
     )
@@ -243,7 +243,7 @@ def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
     entry.number, entry.previous_hash = head.number + 1, head.hash
     entry.digests = part_digests(entry)
     entry.hash = digest(entry)
-    pending.message.fill("hash", entry.hash)
+    pending.message.fill("hash", BEGINNING, entry.hash)
     changed: dict[str, Any] = {}
     if without := erased_people.without_people(entry, people):
         entry.salt = None
