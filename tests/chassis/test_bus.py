@@ -1,5 +1,8 @@
 """The bus: confirms matched by delivery tag on a fake channel, and the real broker."""
 
+import contextlib
+import select
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from amqp import AccessRefused, Message
 from amqp.exceptions import MessageNacked
+from amqp.transport import TCPTransport
 from chassis.db.database import Database
 from chassis.messaging import broker, policies, publisher, subscribers
 from chassis.messaging.broker import connect
@@ -429,6 +433,25 @@ def test_compressed_bodies_are_never_decompressed() -> None:
     import kombu.compression
 
     assert kombu.compression._decoders == {}
+
+
+def test_what_has_come_from_the_broker_is_read_at_once() -> None:
+    """py-amqp has no public way to read ahead, so we replace `_quick_recv` of its transport: a new
+    version may no longer call it."""
+    frame = bytes((8, 0, 0, 0, 0, 0, 0)) + b"\xce"  # a heartbeat
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = TCPTransport("{}:{}".format(*server.getsockname()), connect_timeout=60)
+        transport.connect()
+        peer, _ = server.accept()
+        with peer, contextlib.closing(transport):
+            broker.read_ahead(SimpleNamespace(connection=SimpleNamespace(transport=transport)))  # type: ignore[arg-type]
+            peer.sendall(frame * 2)
+            transport.sock.recv(len(frame) * 2, socket.MSG_PEEK | socket.MSG_WAITALL)
+
+            first = transport.read_frame()
+
+            assert not select.select([transport.sock], [], [], 0)[0], "it was not read ahead"
+            assert transport.read_frame() == first
 
 
 def test_a_bound_queue_gets_what_its_service_consumes(broker: Broker) -> None:

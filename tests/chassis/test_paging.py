@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlakeyset
 from chassis.audit import AuditEntry
 from chassis.db.database import Database
 from chassis.errors import Invalid
@@ -92,6 +93,26 @@ def test_a_query_that_is_made_once_has_the_same_pages(database: Database, descen
             assert page == paging.page(session, query, limit=3, cursor=cursor, order="word")
         if (cursor := page["next_cursor"]) is None:
             break
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_are_those_of_the_public_function_of_the_library(
+    database: Database, descending: bool
+) -> None:
+    """sqlakeyset has no public way to make a page's condition, so we call functions of its inner
+    modules: they may change with a new version."""
+    with database.transaction() as session:
+        session.add_all(Effect(word=f"w{n % 3}") for n in range(20))
+    key = Effect.word.desc() if descending else Effect.word
+    query, cursor, place = select(Effect.id).order_by(key, Effect.id), None, None
+
+    with database.reading() as session:
+        for _ in range(7):
+            expected = sqlakeyset.select_page(session, query, per_page=3, after=place)
+            page = paging.page(session, query, limit=3, cursor=cursor, order="word")
+            assert page["data"] == [row.id for row in expected]
+            cursor, place = page["next_cursor"], expected.paging.next[0]
+    assert cursor is None
 
 
 @pytest.mark.parametrize("bookmark", [">s:a", ">s:a~i:99999999999999999999", ">i:7~s:mem_x"])

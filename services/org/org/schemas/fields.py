@@ -1,5 +1,6 @@
 """Field types of org's requests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
@@ -7,8 +8,6 @@ from chassis.http import fields
 from contracts.countries import COUNTRIES
 
 from org import values
-
-_LONG_LIST = 10
 
 
 class Name(fields.Name):
@@ -23,37 +22,31 @@ class Name(fields.Name):
         return text
 
 
-class OneOf(ma.validate.OneOf):
-    """A choice; ``error`` describes the choices where they are too many to list."""
-
-    def _format_error(self, value: Any) -> str:
-        choices = [str(choice) for choice in self.choices]
-        if len(choices) < _LONG_LIST:
-            return f"not_one_of: Must be one of {', '.join(choices)}."
-        return f"not_one_of: Must be {self.error}."
+def _one_of(choices: Sequence[str], error: str = "one of {choices}.") -> ma.validate.OneOf:
+    return ma.validate.OneOf(choices, error=f"not_one_of: Must be {error}")
 
 
 def country(**options: Any) -> ma.fields.String:
     """An ISO 3166 country code."""
-    choice = OneOf(sorted(COUNTRIES), error="an ISO 3166 country code")
+    choice = _one_of(sorted(COUNTRIES), "an ISO 3166 country code.")
     return ma.fields.String(validate=choice, **options)
 
 
 def currency(**options: Any) -> ma.fields.String:
     """An ISO 4217 currency code."""
-    choice = OneOf(sorted(values.currencies()), error="an ISO 4217 currency code")
+    choice = _one_of(sorted(values.currencies()), "an ISO 4217 currency code.")
     return ma.fields.String(validate=choice, **options)
 
 
 def timezone(**options: Any) -> ma.fields.String:
     """A name of the tz database."""
-    choice = OneOf(sorted(values.timezones()), error="a time zone like Europe/Berlin")
+    choice = _one_of(sorted(values.timezones()), "a time zone like Europe/Berlin.")
     return ma.fields.String(validate=choice, **options)
 
 
 def choice(*choices: str, **options: Any) -> ma.fields.String:
     """One of a few words."""
-    return ma.fields.String(validate=OneOf(choices), **options)
+    return ma.fields.String(validate=_one_of(choices), **options)
 
 
 def amount(**options: Any) -> ma.fields.String:

@@ -8,13 +8,12 @@ from typing import Any
 
 import marshmallow as ma
 import sqlakeyset
+from sqlakeyset import serialize_bookmark, unserialize_bookmark
 from sqlakeyset.columns import parse_ob_clause
 from sqlakeyset.paging import compare_tuples, where_condition_for_page
-from sqlakeyset.results import serialize_bookmark, unserialize_bookmark
 from sqlalchemy import Integer, Select, bindparam
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.util import unwrap_order_by
 
 from chassis.db.database import Database
 from chassis.db.direct import Statement
@@ -156,7 +155,7 @@ def _page(
 
 def _keys(query: Select[Any]) -> list[Any]:
     """The columns of its order."""
-    return [key for clause in query._order_by_clauses for key in unwrap_order_by(clause)]
+    return [each.comparable_value for each in parse_ob_clause(query)]
 
 
 def _labeled(keys: Iterable[Any]) -> list[Any]:
