@@ -110,5 +110,6 @@ class Snapshot(Figures):
     @property
     def largest(self) -> int:
         """An amount that no figure of the account exceeds, above or below zero."""
+        # No other bucket is ever below zero, which the table of the accounts checks.
         buckets = abs(self.prepaid) + self.surplus + self.unbilled + self.invoiced + self.held
         return buckets + self.limit + abs(self.on_wallet)

@@ -69,9 +69,8 @@ def write(
     columns: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> None:
     """Write the rows, the accounts, their reservations and today's spending; note what is to be
-    published, and whether credits run low. ``columns``: further
-    ones of the accounts, with a value for each of ``posted``, which are of different accounts
-    then."""
+    published, and whether credits run low. ``columns``: further ones of the accounts, with a value
+    for each of ``posted``, which are of different accounts then."""
     if not posted:
         return
     batch = _batch(posted, (), now)._replace(columns=columns)
@@ -90,6 +89,8 @@ def write_unchanged(
 ) -> set[UUID]:
     """Write what was posted to accounts that are neither locked nor changed since they were read,
     and the answers that concern them; returns these accounts. A single statement on PostgreSQL.
+    ``change``: a connection to PostgreSQL, or a session of SQLite, which has locked the whole
+    database.
 
     An account about which something has to be noted, because credits run low, is left out too.
     """

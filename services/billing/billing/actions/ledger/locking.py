@@ -84,6 +84,7 @@ def read_snapshots(
     now: datetime,
 ) -> tuple[dict[AccountKey, Snapshot], set[tuple[str, str]]]:
     """The same without locking anything on PostgreSQL: the accounts have versions instead.
+    ``change``: a connection to PostgreSQL, or a session of SQLite.
 
     Also returns which of the requests were answered before, as pairs (scope, key).
     """
