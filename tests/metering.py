@@ -13,10 +13,11 @@ from typing import Any
 
 import amqp
 from chassis.messaging import broker, publisher
-from chassis.runtime import ids
+from chassis.runtime import clock, ids
 from contracts import usage
 
 WINDOW = 2000
+AT = clock.stamp(clock.now())
 
 
 def record(
@@ -28,7 +29,7 @@ def record(
         "organization_id": organization_id,
         "id": id_,
         "amount": amount,
-        "at": "2026-03-01T12:00:00Z",
+        "at": AT,
         "description": "Calls",
         **more,
     }

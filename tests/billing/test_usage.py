@@ -33,6 +33,7 @@ from tests.billing.conftest import World
 pytestmark = pytest.mark.both_databases
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOW = clock.stamp(clock.now())
 
 
 def record(world: World, org: str, id_: str, amount: int = UNIT, **more: Any) -> UsageRecord:
@@ -57,7 +58,7 @@ def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:
         "id": id_,
         "organization_id": org,
         "amount": amount,
-        "at": "2026-03-01T12:00:00Z",
+        "at": NOW,
         "description": "Calls",
         **more,
     }
@@ -212,7 +213,7 @@ def test_the_endpoint_refuses_records_one_by_one(world: World) -> None:
         (6, "invalid_id"),
         (7, "invalid_record"),
         (8, "organization_not_found"),
-        (9, "invalid_at"),
+        (9, "invalid_record"),
         (10, "invalid_description"),
     ]
     assert world.account(org)["balance"] == "6.00"

@@ -10,7 +10,7 @@ from chassis.db.database import Database
 from chassis.messaging import listeners
 from chassis.messaging.envelope import Envelope
 from chassis.messaging.inbox import Inbox
-from chassis.runtime import ids
+from chassis.runtime import clock, ids
 from contracts import Message, billing, usage
 from sqlalchemy.orm import Session
 
@@ -80,7 +80,7 @@ def test_a_new_optional_field_of_usage_breaks_nothing() -> None:
         organization_id=ids.new("org"),
         id="r1",
         amount="1.00",
-        at="2026-03-01T12:00:00Z",
+        at=clock.stamp(clock.now()),
         description="a call",
         added_later="x",
     )

@@ -3,9 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from billing import actions
+from billing.actions.usage.records import UsageRecord
+from billing.values import UNIT
+from chassis.auth.actor import SYSTEM
+from chassis.runtime import clock, ids
+
 from tests.console.browser import Browser
-from tests.console.ledger import charge, money, prepaid
+from tests.console.ledger import charge, money, postpaid, prepaid
 from tests.console.provider import Provider
+from tests.console.system import Whole
 
 
 def test_corrections_refunds_and_reversals(staff_console: Browser, provider: Provider) -> None:
@@ -115,3 +123,30 @@ def test_staff_see_what_their_preset_allows(browser: Any, provider: Provider) ->
     links = set(money(customer, billing).links)
     assert "Top up" in links and "Withdraw" not in links
     assert money(customer, billing, "payment/withdraw").status == 403
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (datetime(26, 11, 29, 9, tzinfo=UTC), "29 Nov 0026"),
+        (datetime(1, 1, 2, tzinfo=UTC), "2 Jan 0001"),
+        (datetime(9998, 12, 31, tzinfo=UTC), "31 Dec 9998"),
+    ],
+)
+def test_pages_show_whatever_time_was_stored(
+    staff_console: Browser, provider: Provider, whole: Whole, at: datetime, shown: str
+) -> None:
+    customer = postpaid(provider)
+    old = UsageRecord(provider.id, ids.new("evt"), customer.id, UNIT, at, "Calls")
+    with whole.databases["billing"].transaction() as session:
+        actions.record_usage(session, records=[old], now=clock.now(), by=SYSTEM)
+    invoice = customer.money("invoices")["id"]
+
+    for path in ("payment", "invoices", "payments", f"invoices/{invoice}.pdf"):
+        assert money(customer, staff_console, path).status == 200, path
+    for path in ("transactions", f"invoices/{invoice}"):
+        assert shown in money(customer, staff_console, path).text, path
+    assert f"{at.year:04}-" in money(customer, staff_console, "transactions.csv").html
+    for row in customer.staff("GET", "/account/transactions")["data"]:
+        assert money(customer, staff_console, f"transactions/{row['id']}").status == 200
+    assert shown in staff_console.page.text

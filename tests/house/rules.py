@@ -58,6 +58,7 @@ MEANINGLESS = {
     "util",
     "utils",
 }
+SHORT_YEAR = re.compile(r"%Y|\bMMM+ y\b")
 LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TRANSACTION_WORDS = {"commit", "rollback", "begin_nested"}
 GUARDS = {"requires", "internal", "public"}
@@ -175,6 +176,15 @@ def left_overs(folder: Path) -> list[str]:
         f"{path}:{n} {match[0]}"
         for path, n, line in _text(folder)
         for match in LEFT_OVER.finditer(line)
+    ]
+
+
+def short_years(folder: Path) -> list[str]:
+    """``%Y`` and Babel's ``y`` print years before 1000 with fewer than four digits."""
+    return [
+        f"{path}:{n} {match[0]}"
+        for path, n, line in _text(folder)
+        for match in SHORT_YEAR.finditer(line)
     ]
 
 

@@ -61,6 +61,10 @@ def test_no_comment_contains_open_work() -> None:
     assert_kept(rules.left_overs, OURS)
 
 
+def test_years_are_printed_with_four_digits() -> None:
+    assert_kept(rules.short_years, [ROOT / "services", ROOT / "shared"])
+
+
 def test_only_the_failpoints_read_their_variable() -> None:
     assert_kept(rules.failpoint_variable, OURS)
 
@@ -100,6 +104,8 @@ PLANTED: dict[str, tuple[Rule, str, str]] = {
     "helpers": (rules.meaningless_names, "org/helpers/__init__.py", "a = 1\n"),
     "silent module": (rules.undocumented_modules, "org/actions.py", "a = 1\n"),
     "left over": (rules.left_overs, "org/actions.py", "# " + "TO" + "DO: later\n"),
+    "short year": (rules.short_years, "org/actions.py", "text = f'{at:%d %b %Y}'\n"),
+    "short year by Babel": (rules.short_years, "org/actions.py", "format_date(day, 'd MMM y')\n"),
     "crash": (
         rules.failpoint_variable,
         "org/actions.py",

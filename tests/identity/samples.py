@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chassis.runtime import clock
+
 from tests.identity.system import PASSWORD
 from tests.identity.world import Tenant
 
@@ -47,7 +49,7 @@ def _usage(tenant: Tenant) -> dict[str, Any]:
         "id": secrets.token_hex(8),
         "organization_id": tenant.id,
         "amount": "0.01",
-        "at": "2026-01-31T09:00:00Z",
+        "at": clock.stamp(clock.now()),
         "description": "a call",
     }
     return {"records": [record]}

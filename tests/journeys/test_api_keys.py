@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chassis.runtime import clock
 from devtools.demo.api import Answer, Api
 
 from tests import customers
 from tests.embedded import Embedded
 from tests.waiting import until
+
+AT = clock.stamp(clock.now())
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +83,7 @@ def usage(scene: Scene, who: Api, key: str) -> Answer:
         "id": key,
         "organization_id": scene.organization_id,
         "amount": "0.01",
-        "at": "2026-03-01T12:00:00Z",
+        "at": AT,
         "description": "Calls",
     }
     return who.call("POST", "/v1/usage", {"records": [record]}, key=key)

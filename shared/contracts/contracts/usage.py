@@ -12,10 +12,10 @@ class Recorded(Message):
     currency.
 
     ``id``: chosen by the producer, 1 to 128 visible ASCII characters. It counts permanently once
-    per provider, however and by whom it is sent. ``at``: when it was used, RFC 3339; ``cost``: what
-    it costs the provider; ``admission``: ``limit`` (refused if the account cannot cover it) or
-    ``always`` (it has already happened). Only a refusal is answered, with
-    ``billing.usage_refused.v1``."""
+    per provider, however and by whom it is sent. ``at``: when it was used, RFC 3339, from 400 days
+    ago to an hour ahead; ``cost``: what it costs the provider; ``admission``: ``limit`` (refused if
+    the account cannot cover it) or ``always`` (it has already happened). Only a refusal is
+    answered, with ``billing.usage_refused.v1``; an invalid record becomes a dead letter."""
 
     provider_id: str
     organization_id: str

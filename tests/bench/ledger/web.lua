@@ -9,7 +9,7 @@ end
 
 function init(arguments)
   token, items, run, calls = arguments[1], tonumber(arguments[3]), arguments[4], 0
-  wallets = {}
+  wallets, at = {}, os.date("!%Y-%m-%dT%H:%M:%SZ")
   for line in io.lines(arguments[2]) do wallets[#wallets + 1] = line end
   math.randomseed(id * 7919 + os.time())
 end
@@ -31,7 +31,7 @@ function request()
   local records = {}
   for n = 1, items do
     records[n] = '{"id":"' .. key(n) .. '","organization_id":"' .. wallets[math.random(#wallets)]
-      .. '","amount":"0.01","at":"2026-03-01T12:00:00Z","description":"Calls abroad"}'
+      .. '","amount":"0.01","at":"' .. at .. '","description":"Calls abroad"}'
   end
   return wrk.format("POST", "/v1/usage", headers, '{"records":[' .. table.concat(records, ",") .. "]}")
 end

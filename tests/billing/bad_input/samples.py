@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import marshmallow as ma
 from billing.models.table import Base as Tables
 from chassis.db import columns
+from chassis.runtime import clock
 from sqlalchemy import func, select, text
 
 from tests.billing.conftest import World
@@ -77,7 +78,7 @@ RECORD = {
     "id": "r-1",
     "organization_id": "<organization_id>",
     "amount": "1",
-    "at": "2026-03-01T12:00:00Z",
+    "at": clock.stamp(clock.now()),
     "description": ODD,
     "cost": "0.1",
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.errors import Invalid
 from chassis.messaging.batches import Batch
-from chassis.runtime import ids
+from chassis.runtime import clock, ids
 from contracts import Message, usage
 
 from billing import actions, schemas
@@ -30,7 +30,10 @@ def read(message: usage.Recorded) -> Any:
         record["cost"] = message.cost
     try:
         return schemas.read_record(
-            record, provider_id=message.provider_id, always=_ADMISSIONS[message.admission]
+            record,
+            provider_id=message.provider_id,
+            always=_ADMISSIONS[message.admission],
+            now=clock.now(),
         )
     except schemas.BadRecord as problem:
         raise Invalid(problem.code) from problem

@@ -4,12 +4,13 @@ They arrive by the thousand, so they are parsed by hand; the schemas describe th
 """
 
 import re
-from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 import marshmallow as ma
-from chassis.http.fields import Stamp, Text, TypeId
+from chassis.http import instants
+from chassis.http.fields import ErrorItem, Stamp, Text, TypeId
 from chassis.runtime import ids
 
 from billing import values
@@ -17,32 +18,37 @@ from billing.actions.usage.records import UsageRecord
 from billing.schemas.fields import Money
 
 MAX_RECORDS = 10_000
+MAX_AGE, MAX_AHEAD = timedelta(days=400), timedelta(hours=1)
+_MAX_ERRORS = 10  # of one record, which may have any number of unknown fields
 _ID = re.compile("[!-~]{1,128}")
 _NEEDED = {"id", "organization_id", "amount", "at", "description"}
-_SHAPES = (_NEEDED, _NEEDED | {"cost"})
-_TEXT, _STAMP = Text(most=255), Stamp()
+_ALLOWED = _NEEDED | {"cost"}
+_SHAPES = (_NEEDED, _ALLOWED)
+_TEXT = Text(most=255)
+_NOT_AN_INSTANT = "instant: Must be an instant like 2026-01-31T09:00:00Z."
 
 
 class BadRecord(ValueError):
     """An invalid usage record.
 
-    ``code``: what is wrong with it. ``id``: its id, if it has a valid one.
+    ``code``: what is wrong with it. ``id``: its id, if it has a valid one. ``fields``: for
+    ``invalid_record``, what is wrong with which field, as marshmallow's messages; otherwise None.
     """
 
-    def __init__(self, code: str, record_id: str | None) -> None:
-        self.code, self.id = code, record_id
+    def __init__(self, code: str, record_id: str | None, fields: Any = None) -> None:
+        self.code, self.id, self.fields = code, record_id, fields
         super().__init__(code)
 
 
-def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
+def read_record(raw: object, *, provider_id: str, always: bool, now: datetime) -> UsageRecord:
     """The record in a JSON value. Raises BadRecord."""
     if not isinstance(raw, dict):
-        raise BadRecord("invalid_record", None)
+        raise BadRecord("invalid_record", None, "object: Must be an object.")
     record_id = raw.get("id")
     if not _is_valid_id(record_id):
         raise BadRecord("invalid_id", None)
     if raw.keys() not in _SHAPES:
-        raise BadRecord("invalid_record", record_id)
+        raise BadRecord("invalid_record", record_id, _odd_fields(raw))
     organization_id = raw["organization_id"]
     if not (isinstance(organization_id, str) and ids.is_id("org", organization_id)):
         raise BadRecord("organization_not_found", record_id)
@@ -51,8 +57,8 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
         cost = values.parse_money(raw["cost"], zero=True) if "cost" in raw else 0
     except values.InvalidMoney as problem:
         raise BadRecord("invalid_amount", record_id) from problem
-    at = _read(_at, raw["at"], "at", record_id)
-    description = _read(_description, raw["description"], "description", record_id)
+    at = _read_time(raw["at"], record_id, now)
+    description = _read_description(raw["description"], record_id)
     return UsageRecord(
         provider_id, record_id, organization_id, amount, at, description, cost, always
     )
@@ -62,32 +68,50 @@ def _is_valid_id(record_id: object) -> TypeGuard[str]:
     return isinstance(record_id, str) and _ID.fullmatch(record_id) is not None
 
 
-def _read(read: Callable[[str], Any], value: object, name: str, record_id: str) -> Any:
+def _odd_fields(raw: dict[str, Any]) -> dict[str, str]:
+    missing = dict.fromkeys(sorted(_NEEDED - raw.keys()), "Missing data for required field.")
+    unknown = dict.fromkeys(raw.keys() - _ALLOWED, "Unknown field.")
+    return dict(list({**missing, **unknown}.items())[:_MAX_ERRORS])
+
+
+def _read_time(value: object, record_id: str, now: datetime) -> datetime:
+    try:
+        at = _at(value) if isinstance(value, str) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise BadRecord("invalid_record", record_id, {"at": _NOT_AN_INSTANT})
+    if not now - MAX_AGE <= at <= now + MAX_AHEAD:
+        raise BadRecord("invalid_at", record_id)
+    return at
+
+
+def _read_description(value: object, record_id: str) -> str:
     try:
         if isinstance(value, str):
-            return read(value)
+            return _description(value)
     except ma.ValidationError as problem:
-        raise BadRecord(f"invalid_{name}", record_id) from problem
-    raise BadRecord(f"invalid_{name}", record_id)
+        raise BadRecord("invalid_description", record_id) from problem
+    raise BadRecord("invalid_description", record_id)
 
 
 # Records of a batch often have the same values, which are then parsed once. Only valid values,
 # whose length is limited, are kept.
 @lru_cache(maxsize=2**12)
-def _at(text: str) -> Any:
-    return _STAMP.deserialize(text)
+def _at(text: str) -> datetime:
+    return instants.read(text)
 
 
 @lru_cache(maxsize=2**12)
-def _description(text: str) -> Any:
-    return _TEXT.deserialize(text)
+def _description(text: str) -> str:
+    return str(_TEXT.deserialize(text))
 
 
 class UsageRecordShown(ma.Schema):
     """Usage of a customer.
 
     ``id``: your id, 1 to 128 visible ASCII characters; it counts once, permanently. ``at``: when it
-    happened. ``cost``: your cost.
+    happened, RFC 3339, from 400 days ago to an hour ahead. ``cost``: your cost.
     """
 
     id = ma.fields.String(required=True)
@@ -127,11 +151,16 @@ class Usage(ma.Schema):
 
 
 class RefusedRecord(ma.Schema):
-    """A refused record; its id may be used again. ``index``: its position in the request."""
+    """A refused record; its id may be used again.
+
+    ``index``: its position in the request. ``errors``: the fields of an ``invalid_record``, with
+    pointers from the record.
+    """
 
     id = ma.fields.String(required=True, allow_none=True)
     code = ma.fields.String(required=True)
     index = ma.fields.Integer(required=True)
+    errors = ma.fields.List(ma.fields.Nested(ErrorItem))
 
 
 class UsageOutcome(ma.Schema):

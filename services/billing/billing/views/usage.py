@@ -4,7 +4,7 @@ from typing import Any
 
 from chassis.auth.access import current_caller, requires
 from chassis.http import body_limits, idempotency
-from chassis.http.parsing import Blueprint
+from chassis.http.parsing import Blueprint, pointers
 from chassis.runtime import clock
 from flask import Response, request
 
@@ -32,13 +32,16 @@ def record_usage(body: dict[str, Any]) -> Response:
     caller = current_caller()
     provider_id = caller.organization_id
     always = body["admission"] == "always"
+    received_at = clock.now()
     records, invalid = [], []
     for index, raw in enumerate(body["records"]):
         try:
-            record = schemas.read_record(raw, provider_id=provider_id, always=always)
+            record = schemas.read_record(
+                raw, provider_id=provider_id, always=always, now=received_at
+            )
             records.append((index, record))
         except schemas.BadRecord as problem:
-            invalid.append({"id": problem.id, "code": problem.code, "index": index})
+            invalid.append(_refusal(problem, index))
 
     def act(session: Any) -> dict[str, Any]:
         outcomes = actions.record_usage_batch(
@@ -60,3 +63,10 @@ def record_usage(body: dict[str, Any]) -> Response:
         }
 
     return idempotency.change(_OUTCOME, act)
+
+
+def _refusal(problem: schemas.BadRecord, index: int) -> dict[str, Any]:
+    refusal: dict[str, Any] = {"id": problem.id, "code": problem.code, "index": index}
+    if problem.fields:
+        refusal["errors"] = pointers(problem.fields)
+    return refusal

@@ -37,4 +37,4 @@ def late(due_on: str, now: str, zone: str) -> int:
 
 def text(day: date) -> str:
     """``23 Nov 2026``."""
-    return f"{day.day} {day:%b %Y}"
+    return f"{day.day} {day:%b} {day.year:04}"

@@ -61,7 +61,7 @@ def download(org: str) -> ResponseReturnValue:
         yield BOM.encode()
         yield from lines
 
-    return csv_response(pieces(), f"audit-{org}-{clock.now():%Y-%m-%d}.csv")
+    return csv_response(pieces(), f"audit-{org}-{clock.now().date()}.csv")
 
 
 @blp.get("/timeline")

@@ -66,7 +66,7 @@ def download() -> ResponseReturnValue:
     """The same customers as a file, streamed."""
     api, filters = page.api(), _filters()
     first = api.get("/v1/organizations", **filters, limit=_BATCH)
-    return csv_response(_lines(api, filters, first), f"customers-{clock.now():%Y-%m-%d}.csv")
+    return csv_response(_lines(api, filters, first), f"customers-{clock.now().date()}.csv")
 
 
 def _filters() -> dict[str, str]:

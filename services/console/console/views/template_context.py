@@ -10,7 +10,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from console.guard import forgery
-from console.values import audit_labels, labels
+from console.values import audit_labels, days, labels
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
 from console.views import assets, page, support, support_sessions
@@ -79,15 +79,14 @@ def _instant(stamp: str | None, zone: str = "UTC", short: bool = False) -> str:
     if not stamp:
         return "–"
     at = datetime.fromisoformat(stamp).astimezone(ZoneInfo(zone) if zone != "UTC" else UTC)
-    return f"{at.day} {at:%b %Y, %H:%M}" + ("" if short else f" ({zone})")
+    return f"{days.text(at)}, {at:%H:%M}" + ("" if short else f" ({zone})")
 
 
 def _day(stamp: str | None) -> str:
     """``23 Nov 2026``."""
     if not stamp:
         return "–"
-    at = datetime.fromisoformat(stamp)
-    return f"{at.day} {at:%b %Y}"
+    return days.text(datetime.fromisoformat(stamp))
 
 
 def with_args(**changed: Any) -> str:

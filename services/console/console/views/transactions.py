@@ -90,7 +90,7 @@ def file(org: str) -> ResponseReturnValue:
     pieces = chain(
         (BOM.encode(),), api.stream(f"{base}/account/transactions", "text/csv", **filters)
     )
-    return csv_response(pieces, f"transactions-{org}-{clock.now():%Y-%m-%d}.csv")
+    return csv_response(pieces, f"transactions-{org}-{clock.now().date()}.csv")
 
 
 @blp.get("/transactions/<transaction>")

@@ -28,7 +28,7 @@ MAX_LENGTH = 200
 
 def moment(at: datetime) -> str:
     """An instant as people read it."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at.date()} {at:%H:%M} UTC"
 
 
 def duration(minutes: int) -> str:

@@ -1,4 +1,4 @@
-"""Field types of the API."""
+"""Field types of the API, and what is wrong with a field."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -121,6 +121,14 @@ class Stamp(ma.fields.String):
         if instant is None:
             raise ma.ValidationError("instant: Must be an instant like 2026-01-31T09:00:00Z.")
         return instant.astimezone(UTC)
+
+
+class ErrorItem(ma.Schema):
+    """What is wrong with one field."""
+
+    pointer = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    detail = ma.fields.String(required=True)
 
 
 def _instant(text: str) -> datetime | None:

@@ -8,6 +8,7 @@ import marshmallow as ma
 from flask import Response, request
 
 from chassis import errors
+from chassis.http.fields import ErrorItem
 from chassis.http.requests import request_id
 from chassis.http.responses import json_response
 
@@ -25,14 +26,6 @@ STATUS: Mapping[type[errors.Failure], int] = {
     errors.TooMany: 429,
     errors.Unavailable: 503,
 }
-
-
-class ErrorItem(ma.Schema):
-    """What is wrong with one field."""
-
-    pointer = ma.fields.String(required=True)
-    code = ma.fields.String(required=True)
-    detail = ma.fields.String(required=True)
 
 
 class Problem(ma.Schema):

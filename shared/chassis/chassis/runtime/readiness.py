@@ -52,7 +52,7 @@ class Progress:
         if last is not None and seconds <= self._limit:
             return
         since = clock.now() - timedelta(seconds=seconds)
-        when = "yet" if last is None else f"since {since:%Y-%m-%dT%H:%M:%SZ}"
+        when = "yet" if last is None else f"since {since.date()}T{since:%H:%M:%SZ}"
         raise NotReady(f"no success {when}" + (f": {self._error}" if self._error else ""))
 
 

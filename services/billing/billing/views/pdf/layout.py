@@ -10,17 +10,15 @@ from itertools import accumulate
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_interval
-
 from billing.values import NONE
 from billing.views.pdf.text import (
-    ENGLISH,
     AmountColumn,
     clean,
     country_name,
     group_digits,
     long_date,
     millionths,
+    period_text,
     short_date,
     shorten,
 )
@@ -90,16 +88,11 @@ def _notes(document: dict[str, Any], column: AmountColumn) -> list[list[str]]:
 
 
 def _facts(document: dict[str, Any]) -> list[list[str]]:
-    first_day = date.fromisoformat(document["period"]["from"])
-    last_day = date.fromisoformat(document["period"]["to"])
-    if first_day == last_day:
-        period = long_date(first_day)
-    else:
-        period = format_interval(first_day, last_day, "yMMMMd", locale=ENGLISH)
+    period = document["period"]
     facts = [
         ["Issued", long_date(document["issued_on"])],
         ["Due", long_date(document["due_on"])],
-        ["Period", period],
+        ["Period", period_text(period["from"], period["to"])],
     ]
     for name, value in document["buyer"]["buyer_tags"].items():
         if value:

@@ -8,7 +8,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_interval
 
 from billing.values import format_money, parse_money
 
@@ -24,6 +24,7 @@ _LONG_WORD = re.compile(
 )
 # Thai and Lao vowels written before and after their consonant, and the zero-width joiner.
 _JOINS_NEXT, _JOINS_PREVIOUS = "เแโใไເແໂໃໄ\u200d", "ะาำๅๆຯະາຳໆ\u200d"
+_FIRST_FOUR_DIGITS = 1000
 _PART_LENGTH = 8
 _FOOTER_LENGTH = 60
 
@@ -61,7 +62,17 @@ def millionths(amount: str) -> int:
 def long_date(day: date | str) -> str:
     if isinstance(day, str):
         day = date.fromisoformat(day)
-    return format_date(day, "d MMMM y", locale=ENGLISH)
+    return format_date(day, "d MMMM yyyy", locale=ENGLISH)
+
+
+def period_text(first: str, last: str) -> str:
+    """Two days as a period; the parts that they share once."""
+    first_day, last_day = date.fromisoformat(first), date.fromisoformat(last)
+    if first == last:
+        return long_date(first_day)
+    if first_day.year < _FIRST_FOUR_DIGITS:  # format_interval would print fewer digits
+        return f"{_short_date(first_day)} – {_short_date(last_day)}"
+    return str(format_interval(first_day, last_day, "yMMMMd", locale=ENGLISH))
 
 
 def short_date(moment: str, zone: ZoneInfo) -> str:
@@ -73,7 +84,7 @@ def short_date(moment: str, zone: ZoneInfo) -> str:
 
 @cache
 def _short_date(day: date) -> str:
-    return format_date(day, "d MMM y", locale=ENGLISH)
+    return format_date(day, "d MMM yyyy", locale=ENGLISH)
 
 
 def country_name(code: str | None) -> str:
