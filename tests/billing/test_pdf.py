@@ -60,6 +60,7 @@ def document(lines: list[dict[str, Any]], currency: str = "SGD", **more: Any) ->
         "tax_rate": "8.1",
         "paid": money(0),
         "credited": money(0),
+        "written_off": money(0),
         "open": money(total),
         "credit_notes": [],
         **more,
@@ -283,10 +284,37 @@ def test_long_names_break_and_nothing_overflows_the_page(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("paid", "credited", "written_off", "mark", "words"),
+    [
+        ("10.00", "0.00", "0.00", "PAID", "Paid in full. Thank you."),
+        ("0.00", "10.00", "0.00", "CREDITED", "Credited 10.00"),
+        ("0.00", "10.00", "10.00", "WRITTENOFF", "Written off 10.00"),
+        ("6.00", "4.00", "0.00", "SETTLED", "Paid 6.00 · Credited 4.00"),
+        ("6.00", "4.00", "4.00", "SETTLED", "Paid 6.00 · Written off 4.00"),
+        ("5.00", "5.00", "1.50", "SETTLED", "Paid 5.00 · Credited 3.50 · Written off 1.50"),
+    ],
+)
+def test_only_money_is_thanked_for(
+    paid: str, credited: str, written_off: str, mark: str, words: str
+) -> None:
+    settled = {"paid": paid, "credited": credited, "written_off": written_off}
+    (page,) = pages(
+        renderer.render(document([line("10.00")], status="paid", open="0.00", **settled))
+    )
+
+    marks = {"PAID", "CREDITED", "WRITTENOFF", "SETTLED"}
+    assert {stamp for stamp in marks if stamp in page.replace(" ", "")} == {mark}
+    assert words in page
+    assert ("Thank you" in page) == (mark == "PAID")
+    for part in words.split(" · ") if mark != "PAID" else ["Paid 10.00"]:
+        label, _, amount_ = part.rpartition(" ")
+        assert f"{label} −{amount_}" in page
+
+
+@pytest.mark.parametrize(
     ("status", "mark", "words"),
     [
         ("awaiting_payment", "", "Due by 15 December 2026"),
-        ("paid", "PAID", "Paid in full. Thank you."),
         ("void", "VOID", "no payment due"),
     ],
 )

@@ -202,3 +202,45 @@ def test_a_list_needs_few_statements(staff_console: Browser, provider: Provider,
     customer.money("payments", amount="4", method="cash")
 
     assert len(staff_console.statements(staff_console.at(f"/c/{customer.id}/{path}"))) <= 12
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "figures"),
+    [
+        ([("write_off", "10")], "Written off", {"Written off": "10.00 EUR"}),
+        ([("credit_note", "10")], "Credited", {"Credited": "10.00 EUR"}),
+        (
+            [("payment", "5"), ("credit_note", "3"), ("write_off", "2")],
+            "Settled",
+            {"Paid": "5.00 EUR", "Credited": "3.00 EUR", "Written off": "2.00 EUR"},
+        ),
+        ([("payment", "10")], "Paid", {"Paid": "10.00 EUR"}),
+    ],
+)
+def test_an_invoice_says_what_settled_it(
+    staff_console: Browser,
+    provider: Provider,
+    steps: list[tuple[str, str]],
+    state: str,
+    figures: dict[str, str],
+) -> None:
+    customer, (invoice,) = invoiced(provider, "10")
+    for way, amount in steps:
+        if way == "payment":
+            customer.money("payments", amount=amount, method="cash")
+        elif way == "credit_note":
+            body = {"amount": amount, "reason": "late"}
+            customer.staff("POST", f"/invoices/{invoice}/credit-notes", body)
+        else:
+            customer.money("adjustments", amount=amount, kind=way, reason="gone")
+
+    (row,) = at(customer, staff_console, "invoices").rows
+    assert row[1] == state
+    page = at(customer, staff_console, f"invoices/{invoice}")
+    shown = {name: page.facts[name] for name in figures}
+    assert shown == figures
+    assert {"Credited", "Written off"} & set(page.facts) == {"Credited", "Written off"} & set(
+        figures
+    )
+    assert ("Paid on" in page.facts) == (state == "Paid")
+    assert ("Settled on" in page.facts) == (state != "Paid")

@@ -1,10 +1,13 @@
 """Invoices voided and credited."""
 
+from typing import Any
+
 import pytest
 from billing.models import Account
 from billing.values import extract_tax
 from chassis.runtime import clock
 
+from tests.billing.conftest import World
 from tests.billing.invoices.books import (
     MILLION,
     cents,
@@ -152,3 +155,73 @@ def test_bad_credit_notes_change_nothing(world, body):
     invoice = issue(world, org)
     do(world, org, invoice, "credit-notes", body, 422)
     assert read(world, org, invoice["id"]) == invoice
+
+
+def settle(world: World, *steps: tuple[str, str]) -> dict[str, Any]:
+    """An invoice of 10.00 after these steps, each a way of settling and an amount."""
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "10")
+    path = f"/v1/organizations/{org}"
+    invoice = world.call("POST", f"{path}/invoices", {}).json["id"]
+    for way, amount in steps:
+        if way == "payment":
+            body = {"amount": amount, "method": "cash"}
+            assert world.call("POST", f"{path}/payments", body).status_code == 201
+        elif way == "credit_note":
+            body = {"amount": amount, "reason": "late"}
+            response = world.call("POST", f"{path}/invoices/{invoice}/credit-notes", body)
+            assert response.status_code == 201
+        elif way == "reverse":
+            last = world.call("GET", f"{path}/account/transactions").json["data"][0]["id"]
+            reversed_ = world.post(org, f"transactions/{last}/reverse", {"reason": "wrong"})
+            assert reversed_.status_code == 201
+        else:
+            world.adjust(org, amount, way)
+    (listed,) = world.call("GET", f"{path}/invoices").json["data"]
+    shown: dict[str, Any] = world.call("GET", f"{path}/invoices/{invoice}").json
+    names = ("status", "paid", "credited", "written_off", "open")
+    assert {name: listed[name] for name in names} == {name: shown[name] for name in names}
+    return {name: shown[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("steps", "paid", "credited", "written_off", "open_"),
+    [
+        ([("write_off", "10")], "0.00", "10.00", "10.00", "0.00"),
+        ([("credit_note", "10")], "0.00", "10.00", "0.00", "0.00"),
+        ([("payment", "10"), ("credit_note", "10")], "0.00", "10.00", "0.00", "0.00"),
+        ([("payment", "6"), ("write_off", "4")], "6.00", "4.00", "4.00", "0.00"),
+        (
+            [("payment", "5"), ("goodwill", "1"), ("credit_note", "2"), ("write_off", "2")],
+            "5.00",
+            "5.00",
+            "2.00",
+            "0.00",
+        ),
+        ([("write_off", "10"), ("reverse", "")], "0.00", "0.00", "0.00", "10.00"),
+        (
+            [("credit_note", "3"), ("write_off", "7"), ("reverse", "")],
+            "0.00",
+            "3.00",
+            "0.00",
+            "7.00",
+        ),
+    ],
+)
+def test_an_invoice_tells_what_was_written_off(
+    world: World,
+    steps: list[tuple[str, str]],
+    paid: str,
+    credited: str,
+    written_off: str,
+    open_: str,
+) -> None:
+    shown = settle(world, *steps)
+
+    assert (shown["paid"], shown["credited"], shown["written_off"], shown["open"]) == (
+        paid,
+        credited,
+        written_off,
+        open_,
+    )
+    assert shown["status"] == ("paid" if open_ == "0.00" else "awaiting_payment")

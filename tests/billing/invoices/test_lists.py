@@ -105,5 +105,5 @@ def test_an_overdue_invoice_is_published_once_after_its_last_day_in_its_time_zon
     assert (published["due_on"], published["open"]) == ("2031-03-13", "10.00")
     with world.database.reading() as session:
         (invoice,) = session.scalars(queries.invoices(org, now=midnight, overdue=True))
-        assert queries.show_invoice_row(invoice, midnight)["overdue"]
+        assert queries.show_invoice_rows(session, [invoice], midnight)[0]["overdue"]
         assert not session.scalars(queries.invoices(org, now=instants[0], overdue=True)).all()

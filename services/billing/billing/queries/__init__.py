@@ -32,7 +32,7 @@ from billing.queries.invoices import (
     invoice_of,
     invoices,
     show_invoice,
-    show_invoice_row,
+    show_invoice_rows,
 )
 from billing.queries.journal import (
     EXPORT_BATCH,
@@ -153,7 +153,7 @@ __all__ = [
     "show_account",
     "show_held",
     "show_invoice",
-    "show_invoice_row",
+    "show_invoice_rows",
     "show_payments",
     "show_posted",
     "show_reservation",

@@ -1,11 +1,12 @@
 """Reading invoices."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from chassis.errors import NotFound
 from chassis.runtime import clock, ids
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import Select, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from billing.models import Account, CreditNote, Entry, Invoice
@@ -13,6 +14,9 @@ from billing.models.invoice import AWAITING_ONLY, REGULAR_ONLY
 from billing.queries.accounts import get_account
 from billing.queries.invoice_lines import show_lines
 from billing.values import AWAITING, VOID, Code, format_money
+
+# Over the journal rows of invoices: what settles them.
+SETTLED = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Entry.amount))
 
 
 class NoInvoice(NotFound):
@@ -63,16 +67,40 @@ def invoices(
 
 def show_invoice(session: Session, invoice: Invoice, now: datetime) -> dict[str, Any]:
     """An invoice as the API returns it, with its lines and credit notes."""
+    (shown,) = show_invoice_rows(session, [invoice], now)
     return {
-        **show_invoice_row(invoice, now),
+        **shown,
         "lines": show_lines(session, invoice),
         "credit_notes": _show_credit_notes(session, invoice),
     }
 
 
-def show_invoice_row(invoice: Invoice, now: datetime) -> dict[str, Any]:
-    """An invoice as the API lists it."""
+def show_invoice_rows(
+    session: Session, invoices: Sequence[Invoice], now: datetime
+) -> list[dict[str, Any]]:
+    """Invoices of one organization as the API lists them."""
+    written_off = _written_off(session, invoices)
+    return [_show_row(invoice, now, written_off.get(invoice.id, 0)) for invoice in invoices]
 
+
+def _written_off(session: Session, invoices: Sequence[Invoice]) -> dict[str, int]:
+    """By invoice, the part of ``credited`` that was written off; read from the journal."""
+    credited = [invoice for invoice in invoices if invoice.credited]
+    if not credited:
+        return {}
+    rows = session.execute(
+        select(Entry.invoice_id, SETTLED)
+        .where(
+            Entry.organization_id == credited[0].organization_id,
+            Entry.invoice_id.in_([invoice.id for invoice in credited]),
+            or_(Entry.debit == Code.WRITE_OFF, Entry.credit == Code.WRITE_OFF),
+        )
+        .group_by(Entry.invoice_id)
+    )
+    return {str(invoice_id): int(amount) for invoice_id, amount in rows}
+
+
+def _show_row(invoice: Invoice, now: datetime, written_off: int) -> dict[str, Any]:
     def money(amount: int) -> str:
         return format_money(amount, invoice.currency)
 
@@ -90,6 +118,7 @@ def show_invoice_row(invoice: Invoice, now: datetime) -> dict[str, Any]:
         "tax_rate": invoice.tax_rate,
         "paid": money(invoice.paid),
         "credited": money(invoice.credited),
+        "written_off": money(written_off),
         "open": money(invoice.open),
         "overdue": invoice.is_overdue(now),
         "issued_on": invoice.issued_on.isoformat(),

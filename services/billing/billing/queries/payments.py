@@ -5,15 +5,14 @@ from typing import Any, NamedTuple
 
 from chassis.errors import NotFound
 from chassis.runtime import ids
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry, Invoice, Payment
-from billing.values import Code, format_money
+from billing.queries.invoices import SETTLED
+from billing.values import format_money
 
 MAX_EDITS = 5
-# The amount of a payment allocated to an invoice, over the journal rows that carry both ids.
-_ALLOCATED = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Entry.amount))
 
 
 class NoPayment(NotFound):
@@ -53,14 +52,14 @@ def allocations(
 ) -> dict[str, list[Allocation]]:
     """By payment, its allocation to invoices, oldest invoice first; read from the journal."""
     rows = session.execute(
-        select(Entry.payment_id, Invoice.id, Invoice.number, _ALLOCATED)
+        select(Entry.payment_id, Invoice.id, Invoice.number, SETTLED)
         .join(
             Invoice,
             (Invoice.organization_id == Entry.organization_id) & (Invoice.id == Entry.invoice_id),
         )
         .where(Entry.organization_id == organization_id, Entry.payment_id.in_(payment_ids))
         .group_by(Entry.payment_id, Invoice.id, Invoice.number)
-        .having(_ALLOCATED != 0)
+        .having(SETTLED != 0)
         .order_by(Invoice.id)
     )
     by_payment: dict[str, list[Allocation]] = {payment_id: [] for payment_id in payment_ids}
@@ -72,10 +71,10 @@ def allocations(
 def payments_of(session: Session, invoice: Invoice) -> list[tuple[str, int]]:
     """The payments allocated to an invoice, newest first, and their amounts."""
     rows = session.execute(
-        select(Entry.payment_id, _ALLOCATED)
+        select(Entry.payment_id, SETTLED)
         .where(Entry.organization_id == invoice.organization_id, Entry.invoice_id == invoice.id)
         .group_by(Entry.payment_id)
-        .having(_ALLOCATED != 0)
+        .having(SETTLED != 0)
         .order_by(Entry.payment_id.desc())
     )
     return [(payment_id, int(amount)) for payment_id, amount in rows if payment_id is not None]

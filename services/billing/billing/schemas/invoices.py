@@ -63,7 +63,7 @@ class CreditNote(ma.Schema):
 
 class Invoice(ma.Schema):
     """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid -
-    credited.
+    credited. ``written_off``: the part of ``credited`` that was written off as a bad debt.
 
     ``kind``: individual | usage | consolidated | none; the last is kept but not sent. It covers the
     rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` are
@@ -83,6 +83,7 @@ class Invoice(ma.Schema):
     tax_rate = ma.fields.String(allow_none=True)
     paid = amount_shown(required=True)
     credited = amount_shown(required=True)
+    written_off = amount_shown(required=True)
     open = amount_shown(required=True)
     overdue = ma.fields.Boolean(required=True)
     issued_on = ma.fields.String(required=True, metadata={"format": "date"})

@@ -36,7 +36,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
         queries.get_account(session, organization_id)
         invoices = queries.invoices(organization_id, now=now, **query)
         page = paging.page(session, invoices, limit=limit, cursor=cursor, order=order)
-    page["data"] = [queries.show_invoice_row(invoice, now) for invoice in page["data"]]
+        page["data"] = queries.show_invoice_rows(session, page["data"], now)
     return json_response(schemas.InvoicePage().dump(page))
 
 

@@ -10,7 +10,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from console.guard import forgery
-from console.values import audit_labels, days, labels
+from console.values import audit_labels, days, labels, settlement
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
 from console.views import assets, page, support, support_sessions
@@ -35,6 +35,8 @@ def register(app: Flask) -> None:
         why=audit_labels.reason,
         held=audit_labels.value,
         duration=labels.duration,
+        settlement=settlement.state,
+        credited=settlement.credited,
     )
     env.globals.update(
         SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.values import NONE
+from billing.values import NONE, format_money
 from billing.views.pdf.text import (
     AmountColumn,
     clean,
@@ -23,8 +23,8 @@ from billing.views.pdf.text import (
     shorten,
 )
 
+_TOTALS = ("total", "tax", "net", "paid", "credited", "written_off")
 _KINDS = {"one_off": "One-off charge", "capture": "Usage"}
-_STAMPS = {"paid": "Paid", "void": "Void"}
 # Chinese characters look different by country: the language whose forms are used. Others: Chinese.
 _FORMS = {"JP": ("ja", "JP"), "TW": ("zh", "TW"), "HK": ("zh", "TW"), "MO": ("zh", "TW")}
 
@@ -32,7 +32,7 @@ _FORMS = {"JP": ("ja", "JP"), "TW": ("zh", "TW"), "HK": ("zh", "TW"), "MO": ("zh
 def invoice_layout(document: dict[str, Any]) -> dict[str, Any]:
     """Everything that is printed, for the template."""
     lines, notes = document["lines"], document["credit_notes"]
-    totals = [document["total"], document["tax"], document["net"]]
+    totals = [document[name] for name in _TOTALS]
     amounts = [*totals, *(line["amount"] for line in lines), *(note["amount"] for note in notes)]
     column = AmountColumn(document["currency"], amounts)
     running_totals = [0, *accumulate(millionths(line["amount"]) for line in lines)]
@@ -49,7 +49,7 @@ def invoice_layout(document: dict[str, Any]) -> dict[str, Any]:
         "footer": f"{title} {document['number']}  ·  {seller_name}",
         "facts": _facts(document),
         "due": _amount_due(document),
-        "stamp": _STAMPS.get(document["status"], ""),
+        "stamp": _stamp(document),
         "lines": _lines(document, column),
         "sums": [column.from_millionths(total) for total in running_totals],
         "summary": _summary(document, column),
@@ -106,11 +106,42 @@ def _amount_due(document: dict[str, Any]) -> dict[str, str]:
     if document["status"] == "void":
         by = "Void: no payment due"
     elif document["status"] == "paid":
-        by = "Paid in full. Thank you."
+        by = _how_settled(document)
     else:
         label, by = "Due by", long_date(document["due_on"])
     amount = f"{document['currency']} {group_digits(document['open'])}"
     return {"amount": amount, "label": label, "by": by}
+
+
+def _settlement(document: dict[str, Any]) -> list[tuple[str, int]]:
+    """What has settled the invoice so far, in millionths."""
+    written_off = millionths(document["written_off"])
+    settled = [
+        ("Paid", millionths(document["paid"])),
+        ("Credited", millionths(document["credited"]) - written_off),
+        ("Written off", written_off),
+    ]
+    return [(label, amount) for label, amount in settled if amount]
+
+
+def _stamp(document: dict[str, Any]) -> str:
+    if document["status"] == "void":
+        return "Void"
+    if document["status"] != "paid":
+        return ""
+    labels = [label for label, _ in _settlement(document)]
+    return labels[0] if len(labels) == 1 else "Settled"
+
+
+def _how_settled(document: dict[str, Any]) -> str:
+    """Thanks only for what was paid in full with money."""
+    settled = _settlement(document)
+    if [label for label, _ in settled] == ["Paid"]:
+        return "Paid in full. Thank you."
+    currency = document["currency"]
+    return "\u00a0· ".join(
+        f"{label} {group_digits(format_money(amount, currency))}" for label, amount in settled
+    )
 
 
 def _summary(document: dict[str, Any], column: AmountColumn) -> list[list[str]]:
@@ -123,9 +154,8 @@ def _summary(document: dict[str, Any], column: AmountColumn) -> list[list[str]]:
         tax_label = f"{clean(document['tax_name'])} {rate}%, included"
         figures.append(["Net", column.show(document["net"]), "part"])
         figures.append([tax_label, column.show(document["tax"]), "part"])
-    for label, name in (("Paid", "paid"), ("Credited", "credited")):
-        if millionths(document[name]):
-            figures.append([label, column.show(f"-{document[name]}"), "plain"])
+    for label, amount in _settlement(document):
+        figures.append([label, column.from_millionths(-amount), "plain"])
     return [*figures, ["Balance due", column.show(document["open"]), "last"]]
 
 
