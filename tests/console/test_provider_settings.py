@@ -46,6 +46,24 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
     assert page.links["Staff"] == console.at(f"/c/{provider.id}/members")
 
 
+def test_a_second_rate_from_the_same_day_is_an_error_at_its_day(
+    console: Browser, provider: Provider
+) -> None:
+    provider.owner.sign_in(console)
+    rate = {"country": "DE", "name": "MwSt", "rate": "19", "valid_from": "2026-01-01"}
+    provider.api("PATCH", "/v1/settings", {"tax_rates": [rate]})
+    console.get(console.at("/provider/settings"))
+    console.submit({}, button="Add rate")
+
+    typed = {f"tax_1_{name}": value for name, value in {**rate, "rate": "16"}.items()}
+    page = console.submit(typed, button="Save settings")
+
+    assert page.status == 422
+    assert "begins on the same day" in page.error("tax_1_valid_from")
+    assert not page.error("tax_0_valid_from")
+    assert provider.api("GET", "/v1/settings")["tax_rates"] == [rate]
+
+
 def test_conflicting_and_read_only_settings(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:

@@ -1,6 +1,7 @@
 """The provider's settings, by requests."""
 
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -25,12 +26,19 @@ def test_if_match_guards_settings(world: World) -> None:
     assert world.call("GET", "/settings").json["payment_terms_days"] == 7
 
 
+def tax(**other: str) -> dict[str, str]:
+    """A tax rate; ``other`` replaces parts of it."""
+    return {"country": "DE", "name": "VAT", "rate": "19", "valid_from": "2026-01-01", **other}
+
+
 def test_too_many_tax_rates_are_a_validation_error(world: World) -> None:
     def change(letter: str, count: int) -> int:
-        rate = {"country": "DE", "name": letter * 50, "rate": "19", "valid_from": "2026-01-01"}
-        body = json.dumps(
-            {"tax_rates": [rate] * count}, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        first = date(2026, 1, 1)
+        rates = [
+            {**tax(name=letter * 50), "valid_from": str(first + timedelta(days=number))}
+            for number in range(count)
+        ]
+        body = json.dumps({"tax_rates": rates}, ensure_ascii=False, separators=(",", ":")).encode()
         sent = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
         return world.client.open(
             "/v1/settings", method="PATCH", data=body, headers=sent
@@ -67,6 +75,27 @@ def test_too_many_tax_rates_are_a_validation_error(world: World) -> None:
 def test_invalid_settings_are_422(world: World, body: Any) -> None:
     assert world.call("PATCH", "/settings", body).status_code == 422
     assert world.published(org.SettingsChanged) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "overlapping"),
+    [
+        ([tax(), tax(rate="16")], [1]),
+        ([tax(), tax(name=" vat "), tax(country="FR"), tax()], [1, 3]),
+        ([tax(), tax(valid_from="2025-01-01"), tax(valid_from="2025-01-01")], [2]),
+        ([tax(), tax(name="Levy"), tax(country="FR"), tax(valid_from="2026-01-02")], []),
+    ],
+)
+def test_a_tax_has_one_rate_from_a_day_on(
+    world: World, rates: list[dict[str, str]], overlapping: list[int]
+) -> None:
+    response = world.call("PATCH", "/settings", {"tax_rates": rates})
+
+    assert response.status_code == (422 if overlapping else 200)
+    assert [(each["pointer"], each["code"]) for each in response.json.get("errors", ())] == [
+        (f"/tax_rates/{index}/valid_from", "overlap") for index in overlapping
+    ]
+    assert len(world.call("GET", "/settings").json["tax_rates"]) == (0 if overlapping else 4)
 
 
 def test_a_grace_period_of_zero_days_purges_immediately(world: World) -> None:

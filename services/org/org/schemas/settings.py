@@ -7,6 +7,8 @@ from chassis.http.fields import Flag, Name
 
 from org.schemas import fields
 
+_OVERLAP = "overlap: Another rate of this tax begins on the same day. Remove one of them."
+
 
 class Settings(ma.Schema):
     """The provider's settings. ``applied_by``: the services that apply them already."""
@@ -50,7 +52,7 @@ class TaxRate(ma.Schema):
 
 
 class SettingsPatch(ma.Schema):
-    """Settings to change."""
+    """Settings to change. A country's tax of one name has one rate from a day on."""
 
     managed_service = Flag()
     allow_refund = Flag()
@@ -62,3 +64,16 @@ class SettingsPatch(ma.Schema):
     mfa_required = Flag()
     step_up_required = Flag()
     invitations_per_hour = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 10_000))
+
+    @ma.validates_schema
+    def check_tax_rates(self, data: dict[str, Any], **_: Any) -> None:
+        """Names are compared in any case. Raises ValidationError at each later one of a pair."""
+        seen: set[tuple[str, str, str]] = set()
+        errors = {}
+        for index, rate in enumerate(data.get("tax_rates", ())):
+            key = (rate["country"], rate["name"].casefold(), rate["valid_from"])
+            if key in seen:
+                errors[index] = {"valid_from": [_OVERLAP]}
+            seen.add(key)
+        if errors:
+            raise ma.ValidationError({"tax_rates": errors})
