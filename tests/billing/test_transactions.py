@@ -2,11 +2,12 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from billing.queries import journal
 from chassis.db.direct import Direct
-from chassis.runtime import ids
+from chassis.runtime import clock, ids
 from sqlalchemy import event
 
 pytestmark = pytest.mark.both_databases
@@ -124,6 +125,41 @@ def test_the_transaction_of_another_customer_does_not_exist(world, busy):
     for wrong in (mine.replace("txn_", "res_"), mine.upper(), "txn_x", ids.new("txn")):
         assert world.call("GET", path(busy, f"/{wrong}")).status_code == 404
     assert world.call("GET", path(world.open(), f"/{mine}")).status_code == 404
+
+
+@pytest.mark.parametrize("days", [1, 10, 399])
+def test_late_usage_changes_no_list_of_the_past(world, days):
+    org = world.open()
+    world.top_up(org, "10")
+    now = clock.stamp(clock.now())
+    past, since = f"?to={now}", f"?from={now}"
+    before = world.call("GET", path(org, past)).json
+    record = {
+        "id": ids.new("evt"),
+        "organization_id": org,
+        "amount": "1",
+        "at": clock.stamp(clock.now() - timedelta(days=days)),
+        "description": "late",
+    }
+    assert world.call("POST", "/v1/usage", {"records": [record]}).json["accepted"] == 1
+
+    assert world.call("GET", path(org, past)).json == before
+    (late,) = world.call("GET", path(org, since)).json["data"]
+    assert late["occurred_at"] == record["at"] < now < late["posted_at"]
+    one = world.call("GET", path(org, f"/{late['id']}")).json
+    assert (one["occurred_at"], one["posted_at"]) == (late["occurred_at"], late["posted_at"])
+    export = world.call("GET", path(org, past), Accept="text/csv").text
+    assert "late" not in export and "top_up" in export
+    export = world.call("GET", path(org, since), Accept="text/csv").text
+    (row,) = csv.DictReader(io.StringIO(export))
+    assert (row["occurred_at"], row["posted_at"]) == (late["occurred_at"], late["posted_at"])
+
+
+def test_what_is_posted_says_when(world):
+    org = world.open()
+    posted = [world.top_up(org, "10"), world.charge(org, "1"), world.adjust(org, "2")]
+
+    assert [each["posted_at"] for each in posted] == [each["occurred_at"] for each in posted]
 
 
 def test_the_export_is_complete_and_has_no_formulas(world, monkeypatch):

@@ -46,9 +46,9 @@ class Entry(Base):
             sqlite_where=text("source IS NOT NULL"),
         ),
         Index(
-            "ix_journal_occurred_at",
+            "ix_journal_posted_at",
             "organization_id",
-            "occurred_at",
+            "posted_at",
             postgresql_where=text(FIRST),
             sqlite_where=text(FIRST),
         ),

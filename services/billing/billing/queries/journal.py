@@ -37,7 +37,8 @@ def transactions(
 ) -> Select[Any]:
     """The first rows of an organization's transactions, newest first.
 
-    ``kind``: a kind or a group of kinds. ``since`` is inclusive, ``until`` exclusive.
+    ``kind``: a kind or a group of kinds. ``since`` is inclusive, ``until`` exclusive;
+    they go by the time of posting, so that what was selected once stays the same.
     ``direction``: ``in`` or ``out``, seen from the customer.
     """
     query = select(Entry).where(Entry.organization_id == organization_id).order_by(Entry.seq.desc())
@@ -47,9 +48,9 @@ def transactions(
     if kinds:
         query = query.where(Entry.kind.in_(kinds))
     if since:
-        query = query.where(Entry.occurred_at >= since)
+        query = query.where(Entry.posted_at >= since)
     if until:
-        query = query.where(Entry.occurred_at < until)
+        query = query.where(Entry.posted_at < until)
     if direction == "in":
         query = query.where(text(FIRST_AND_IN))
     elif direction:
@@ -227,6 +228,7 @@ def _show(row: Any, currency: str, costs: dict[str, int] | None) -> dict[str, An
     if costs is not None:
         shown["cost"] = format_money(costs.get(row.transaction_id, 0), currency)
     shown["occurred_at"] = row.occurred_at
+    shown["posted_at"] = row.posted_at
     return shown
 
 

@@ -49,6 +49,8 @@ class PostedBy(ma.Schema):
 class Transaction(ma.Schema):
     """A transaction on an account. ``cost`` and its entries are shown to staff only.
 
+    ``occurred_at``: when it happened, which for usage may be long before it was posted;
+    ``posted_at``: since when it counts in the balance. Lists are in the order of posting.
     ``actor``: null on transactions from before it was recorded. ``reserved``: the change of the
     reserved credits. ``refunds``, ``reverses``: the transaction that it refunds or reverses.
     """
@@ -74,6 +76,7 @@ class Transaction(ma.Schema):
     payment_id = ma.fields.String()
     cost = amount_shown()
     occurred_at = Stamp(required=True)
+    posted_at = Stamp(required=True)
     entries = ma.fields.List(ma.fields.Nested(EntryShown))
 
 
@@ -81,7 +84,9 @@ TransactionPage = paging.page_of(Transaction)
 
 
 class TransactionsQuery(paging.PageArgs):
-    """``from`` is inclusive. ``to`` is exclusive if it is a moment, inclusive if it is a date."""
+    """``from`` and ``to`` go by ``posted_at``. ``from`` is inclusive. ``to`` is exclusive if it is
+    a moment, inclusive if it is a date.
+    """
 
     kind = ma.fields.String(validate=ma.validate.OneOf(_KINDS))
     since = Moment(data_key="from")

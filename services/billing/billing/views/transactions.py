@@ -21,7 +21,7 @@ blp = Blueprint(
     description="Transactions of a customer's account",
 )
 
-_COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
+_COLUMNS = ("id", "occurred_at", "posted_at", "kind", "amount", "currency", "balance_after")
 _AMOUNTS = ("amount", "balance_after", "cost")
 _TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice", "actor")
 

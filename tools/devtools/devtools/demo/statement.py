@@ -47,7 +47,7 @@ def _table(customer: Customer, lines: list[dict[str, Any]]) -> Table:
     table.add_column("Balance", closing, justify="right", no_wrap=True)
     table.add_row("", "", "Opening balance", "", "", "0.00")
     for line in lines:
-        when = line["occurred_at"].replace("T", " ")[:19]
+        when = line["posted_at"].replace("T", " ")[:19]
         figures = (line["amount"], line.get("reserved", ""), line["balance_after"])
         cells = (when, line["kind"], line["description"] or "", *figures)
         table.add_row(*map(Text, cells))
