@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and l
 from chassis.auth.actor import Client
 from chassis.db import direct, retries, unit_of_work
 from chassis.db.direct import Direct, Statement
-from chassis.db.turns import Turns
+from chassis.db.turns import WriterLock
 
 # The correlation of transactions without a request or message: the run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
@@ -31,7 +31,9 @@ class Database:
         self.on_change: list[Callable[[], object]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
-        self._turn: AbstractContextManager[object] = Turns() if self.is_sqlite else nullcontext()
+        self._turn: AbstractContextManager[object] = (
+            WriterLock() if self.is_sqlite else nullcontext()
+        )
         self._reader = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )

@@ -4,20 +4,20 @@ In embedded mode both run in threads of one process, which share a processor cor
 work also pauses between its transactions while there are requests.
 """
 
-import threading
 from collections import deque
+from threading import Event, Lock, local
 from time import monotonic, sleep, thread_time
 
 # Transactions of requests that may go before one of background work that waits.
-PASSED = 5
+MAX_REQUESTS_AHEAD = 5
 # Seconds after a request in which background work leaves most of the processor to others, and
 # how long it pauses at most for a second, and in all, of what it used.
-RECENT, PAUSE_PER_SECOND, LONGEST_PAUSE = 0.02, 3.0, 0.1
+RECENT_SECONDS, PAUSE_PER_SECOND, LONGEST_PAUSE = 0.02, 3.0, 0.1
 # The same for what is done again and again: how long it rests for each second that it took.
 REST_PER_SECOND, LONGEST_REST = 20.0, 1.0
 
-_thread = threading.local()
-_pausing = threading.Lock()
+_thread = local()
+_pausing = Lock()
 _last_request = float("-inf")
 
 
@@ -40,18 +40,18 @@ def rest_after(seconds: float) -> float:
 
 
 def _are_requests() -> bool:
-    return monotonic() - _last_request < RECENT
+    return monotonic() - _last_request < RECENT_SECONDS
 
 
-class Turns:
+class WriterLock:
     """A lock that threads get in the order in which they came, those that serve requests first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._is_taken = False
-        self._requests: deque[threading.Event] = deque()
-        self._others: deque[threading.Event] = deque()
-        self._passed = 0
+        self._requests: deque[Event] = deque()
+        self._others: deque[Event] = deque()
+        self._requests_ahead = 0
 
     @property
     def waiting(self) -> int:
@@ -59,36 +59,57 @@ class Turns:
         return len(self._requests) + len(self._others)
 
     def __enter__(self) -> None:
+        queue = self._requests if serves_requests() else self._others
+        turn = Event()
         with self._lock:
             if not self._is_taken:
                 self._is_taken = True
                 return
-            turn = threading.Event()
-            (self._requests if serves_requests() else self._others).append(turn)
-        turn.wait()
+            queue.append(turn)
+        try:
+            turn.wait()
+        except BaseException:
+            self._leave(queue, turn)
+            raise
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            following = self._next()
-            self._is_taken = following is not None
-        if following is not None:
-            following.set()
+            self._pass_on()
         if not serves_requests():
             _pause()
 
-    def _next(self) -> threading.Event | None:
-        if self._requests and (not self._others or self._passed < PASSED):
-            self._passed += 1 if self._others else 0
+    def _leave(self, queue: deque[Event], turn: Event) -> None:
+        with self._lock:
+            if turn in queue:
+                queue.remove(turn)
+            else:
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        following = self._next()
+        self._is_taken = following is not None
+        if following is not None:
+            following.set()
+
+    def _next(self) -> Event | None:
+        if self._requests and (not self._others or self._requests_ahead < MAX_REQUESTS_AHEAD):
+            self._requests_ahead += 1 if self._others else 0
             return self._requests.popleft()
-        self._passed = 0
+        self._requests_ahead = 0
         return self._others.popleft() if self._others else None
 
 
 def _pause() -> None:
     """Leave the processor to requests, if there are any, for longer than this thread has used it
-    since its last pause. Threads pause one after the other: all of them together are one share."""
+    since its last pause. Threads pause one after the other: all of them together are one share.
+    One that would have to wait for longer than a pause goes on, and pauses for that next time."""
     used = thread_time() - getattr(_thread, "used", 0.0)
     if _are_requests():
-        with _pausing:
-            sleep(min(used * PAUSE_PER_SECOND, LONGEST_PAUSE))
+        if not _pausing.acquire(timeout=LONGEST_PAUSE):
+            return
+        try:
+            if _are_requests():
+                sleep(min(used * PAUSE_PER_SECOND, LONGEST_PAUSE))
+        finally:
+            _pausing.release()
     _thread.used = thread_time()
