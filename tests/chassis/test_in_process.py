@@ -55,12 +55,14 @@ def test_messages_share_transactions_and_keep_their_order(database: Database) ->
 def test_the_rest_of_a_batch_that_takes_long_is_left_to_the_next_step(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_process, "PATIENCE", -1.0)
+    monkeypatch.setattr(in_process, "MAX_SECONDS_PER_BATCH", -1.0)
     organizations = [ids.new("org") for _ in range(50)]
 
-    send(database, FailingListener(), organizations, sent=in_process.TOGETHER)
+    send(database, FailingListener(), organizations, sent=in_process.MAX_MESSAGES_PER_TRANSACTION)
 
-    assert effects(database) == [f"{each} 1" for each in organizations[: in_process.TOGETHER]]
+    assert effects(database) == [
+        f"{each} 1" for each in organizations[: in_process.MAX_MESSAGES_PER_TRANSACTION]
+    ]
 
 
 def test_one_that_fails_waits_and_the_others_take_effect(database: Database) -> None:

@@ -209,7 +209,7 @@ def test_messages_behind_a_waiting_one_wait_and_the_others_are_applied(database:
 def test_a_batch_that_takes_too_long_is_given_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_batches, "PATIENCE", -1.0)
+    monkeypatch.setattr(inbox_batches, "MAX_SECONDS_TOGETHER", -1.0)
 
     assert not inbox_with(database).receive_together(deliveries(raw(ids.new("org"))))
     assert effects(database) == []

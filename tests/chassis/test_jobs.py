@@ -135,21 +135,21 @@ def test_jobs_run_less_often_while_nothing_changes(
     limited = Job("limited", 0.5, lambda *_: 0, idle=5)
     assert pace.pause(job, 0.5) == 0.5
 
-    now[0] = tick.ACTIVE + 1
+    now[0] = tick.ACTIVE_SECONDS + 1
     assert [pace.pause(job, before) for before in (0.5, 1, 5, 20)] == pauses
     assert pace.pause(rare, 60) == 60
     assert pace.pause(limited, 20) == prompt
 
     assert pace.note_activity(), "jobs may be resting"
     assert pace.pause(job, 2) == 0.5
-    now[0] += tick.ACTIVE / 2
+    now[0] += tick.ACTIVE_SECONDS / 2
     assert not pace.note_activity(), "they run at their own pace"
 
 
 def rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let jobs rest from their first turn on, until they are woken."""
     monkeypatch.setattr(tick.Pace, "pause", lambda *_: 3600.0)
-    monkeypatch.setattr(tick, "ACTIVE", 0.0)
+    monkeypatch.setattr(tick, "ACTIVE_SECONDS", 0.0)
 
 
 class Resting:
@@ -214,12 +214,12 @@ def test_a_job_rests_while_there_are_requests_also_if_something_is_published(
     """So that what changes meanwhile is published together."""
     monkeypatch.setattr(tick, "rest_after", lambda seconds: 3600.0)
     job = Job("thing", 0.01, lambda *_: 0)
-    taken = tick._Turns(job, database, None, tick.Pace())
+    schedule = tick._Schedule(job, database, None, tick.Pace())
 
-    contextvars.copy_context().run(taken.take_if_due)
-    taken.hurry()
+    contextvars.copy_context().run(schedule.take_if_due)
+    schedule.bring_forward()
 
-    assert taken.due > time.monotonic() + 1800
+    assert schedule.due > time.monotonic() + 1800
 
 
 def test_a_change_by_another_process_makes_a_job_run_again(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chassis.http.slots import TooManyAtOnce
 from gateway.clients import InProcess
-from gateway.guard.turns import Turns
+from gateway.guard.turns import TenantTurns
 
 from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, bearer
@@ -86,7 +86,7 @@ def test_a_customers_third_request_waits_and_those_of_others_do_not(
 
 
 def test_a_request_that_fails_passes_its_turn_on() -> None:
-    turns = Turns(1)
+    turns = TenantTurns(1)
     for _ in range(3):
         with pytest.raises(RuntimeError), turns.take("one"):
             raise RuntimeError
@@ -98,7 +98,7 @@ def test_a_request_that_fails_passes_its_turn_on() -> None:
 
 
 def test_who_waits_too_long_is_refused_and_takes_no_turn() -> None:
-    turns = Turns(1, patience=0.01)
+    turns = TenantTurns(1, patience=0.01)
     with turns.take("one"):
         with pytest.raises(TooManyAtOnce), turns.take("one"):
             pass
@@ -110,7 +110,7 @@ def test_who_waits_too_long_is_refused_and_takes_no_turn() -> None:
 
 
 def test_turns_come_in_the_order_of_arrival() -> None:
-    turns, order = Turns(1), list[int]()
+    turns, order = TenantTurns(1), list[int]()
 
     def wait(number: int) -> None:
         with turns.take("one"):

@@ -8,7 +8,7 @@ from typing import Any, Self
 from chassis.http import networks
 from chassis.http.slots import Busy, SharedSlots, Slot, TooManyAtOnce
 
-from gateway.guard.turns import Turns
+from gateway.guard.turns import TenantTurns
 
 # How many at once of a network that sends more than its rate: enough for those who have a right to
 # be let in, too few to slow down other networks.
@@ -33,7 +33,7 @@ class Capacity:
     downloads: SharedSlots
     uploads: SharedSlots
     per_network: int
-    turns: Turns
+    turns: TenantTurns
 
     @classmethod
     def of(cls, settings: Any) -> Self:
@@ -43,7 +43,7 @@ class Capacity:
             downloads=SharedSlots.of(settings, "downloads", retry_after=_RETRY_DOWNLOAD),
             uploads=SharedSlots.of(settings, "uploads"),
             per_network=settings.requests_per_network,
-            turns=Turns(settings.turns_per_customer),
+            turns=TenantTurns(settings.turns_per_customer),
         )
 
     def take_turn(self, claims: Mapping[str, Any] | None) -> AbstractContextManager[None]:

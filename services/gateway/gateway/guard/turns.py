@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from chassis.http.slots import TooManyAtOnce
 
 
-class Turns:
+class TenantTurns:
     """Handles ``at_once`` requests of each tenant at the same time; its others wait, first come
     first served, at most ``patience`` seconds. So a tenant that is busy is slow for itself."""
 

@@ -25,7 +25,7 @@ _FORGED = (DataError, ProgrammingError)
 _BAD_CURSOR = (sqlakeyset.InvalidPage, ValueError, OverflowError, TypeError, AttributeError)
 _DIGEST_LENGTH = 8
 _SIZE, _AFTER = "page_size", "page_after_"
-Place = tuple[Any, ...] | None
+Position = tuple[Any, ...] | None
 
 
 class Limit(ma.fields.Integer):
@@ -72,11 +72,11 @@ def page(
     bad cursor."""
     keys = _keys(query)
 
-    def read(place: Place) -> Sequence[Any]:
+    def read(after: Position) -> Sequence[Any]:
         wanted = query.add_columns(*_labeled(keys)).limit(limit + 1)
-        if place:
+        if after:
             dialect = session.get_bind().dialect
-            wanted = wanted.where(where_condition_for_page(parse_ob_clause(query), place, dialect))
+            wanted = wanted.where(where_condition_for_page(parse_ob_clause(query), after, dialect))
         return session.execute(wanted).all()
 
     return _page(read, range(-len(keys), 0), limit, cursor, order, row)
@@ -96,9 +96,11 @@ class Pages:
             each.pair_for_comparison(bindparam(f"{_AFTER}{number}", type_=key.type), None)
             for number, (each, key) in enumerate(zip(parse_ob_clause(query), keys, strict=True))
         ]
-        past, place = zip(*pairs, strict=True)
+        keys_of_row, keys_before = zip(*pairs, strict=True)
         self._first = Statement(listed)
-        self._next = Statement(listed.where(compare_tuples(lesser=place, greater=past)))
+        self._next = Statement(
+            listed.where(compare_tuples(lesser=keys_before, greater=keys_of_row))
+        )
 
     def page(
         self,
@@ -112,26 +114,26 @@ class Pages:
     ) -> dict[str, Any]:
         """One page. ``order`` and ``row`` as for the function. Raises Invalid for a bad cursor."""
 
-        def read(place: Place) -> Sequence[Any]:
-            if not place:
+        def read(after: Position) -> Sequence[Any]:
+            if not after:
                 return database.rows(self._first, **parameters, **{_SIZE: limit + 1})
-            if len(place) != len(self._positions):
+            if len(after) != len(self._positions):
                 raise sqlakeyset.InvalidPage("a cursor of another list")
-            after = {f"{_AFTER}{number}": value for number, value in enumerate(place)}
-            return database.rows(self._next, **parameters, **after, **{_SIZE: limit + 1})
+            values = {f"{_AFTER}{number}": value for number, value in enumerate(after)}
+            return database.rows(self._next, **parameters, **values, **{_SIZE: limit + 1})
 
         return _page(read, self._positions, limit, cursor, order, row)
 
 
 def _page(
-    read: Callable[[Place], Sequence[Any]],
+    read: Callable[[Position], Sequence[Any]],
     positions: Sequence[int],
     limit: int,
     cursor: str | None,
     order: str,
     row: Callable[[Any], Any],
 ) -> dict[str, Any]:
-    """A page of what ``read`` returns from a place on: one row more than the limit, if there is
+    """A page of what ``read`` returns from a position on: one row more than the limit, if there is
     one. ``positions``: of the columns of the order."""
     digest = hashlib.sha256(order.encode()).hexdigest()[:_DIGEST_LENGTH]
     try:

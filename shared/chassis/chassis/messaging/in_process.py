@@ -11,10 +11,10 @@ from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import OutgoingMessage, PublishResult
 
 # Messages that are applied in one transaction: few, so that requests soon get the writer.
-TOGETHER = 20
+MAX_MESSAGES_PER_TRANSACTION = 20
 # Seconds after which the rest of a batch is left to the next step of the relay, which reports its
 # progress and marks what was sent between them.
-PATIENCE = 5.0
+MAX_SECONDS_PER_BATCH = 5.0
 
 
 class InProcessBus:
@@ -28,9 +28,9 @@ class InProcessBus:
         """Deliver each message to each of its consumers; only the first of them if that takes long.
         Raises if a consumer's database is unavailable."""
         sent: set[str] = set()
-        deadline = time.monotonic() + PATIENCE
-        for start in range(0, len(messages), TOGETHER):
-            together = messages[start : start + TOGETHER]
+        deadline = time.monotonic() + MAX_SECONDS_PER_BATCH
+        for start in range(0, len(messages), MAX_MESSAGES_PER_TRANSACTION):
+            together = messages[start : start + MAX_MESSAGES_PER_TRANSACTION]
             self._deliver(together)
             sent.update(message.id for message in together)
             if time.monotonic() > deadline:

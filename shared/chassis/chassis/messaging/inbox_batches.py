@@ -20,7 +20,7 @@ from chassis.messaging.listeners import GroupListener, Listeners
 
 # Seconds for all of them; afterwards each message gets a transaction of its own, so that rows are
 # not locked for long.
-PATIENCE = 2.0
+MAX_SECONDS_TOGETHER = 2.0
 # A locked row is to cost the other messages little time.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '200ms'")
 
@@ -60,7 +60,7 @@ def apply(session: Session, messages: Sequence[Received], listeners_: Listeners)
 
 def _call(session: Session, messages: Sequence[Received], listeners_: Listeners) -> None:
     groups: dict[GroupListener, list[tuple[Envelope, Message]]] = {}
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_SECONDS_TOGETHER
     for each in messages:
         if time.monotonic() > deadline:
             raise Irregular("together they take too long")

@@ -19,8 +19,8 @@ Check = Callable[[], None]
 Clock = Callable[[], float]
 
 # Seconds. A busy machine may take long; a thread that hangs takes longer.
-PROGRESS = 60.0
-PATIENCE = 6.0
+MAX_SECONDS_WITHOUT_SUCCESS = 60.0
+MAX_CHECK_SECONDS = 6.0
 _LOG = log.get("readiness")
 
 
@@ -32,7 +32,9 @@ class Progress:
     """The successes of a thread that does something again and again, as it notes them itself.
     ``limit``: seconds that may pass between two of them."""
 
-    def __init__(self, limit: float = PROGRESS, now: Clock = time.monotonic) -> None:
+    def __init__(
+        self, limit: float = MAX_SECONDS_WITHOUT_SUCCESS, now: Clock = time.monotonic
+    ) -> None:
         self._limit, self._now = limit, now
         self._last: float | None = None
         self._error = ""
@@ -66,7 +68,7 @@ class Readiness:
         checks: Mapping[str, Check],
         keep: float = 1.0,
         *,
-        patience: float = PATIENCE,
+        patience: float = MAX_CHECK_SECONDS,
         now: Clock = time.monotonic,
     ) -> None:
         self._checks, self._keep, self._patience, self._now = checks, keep, patience, now

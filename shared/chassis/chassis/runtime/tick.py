@@ -14,10 +14,10 @@ from chassis.runtime.readiness import Check, Clock, NotReady, Progress, name_of
 from chassis.runtime.service import Job, Service
 
 # Seconds that a turn of a lane may take, and for which a job may fail, before that is reported.
-TURN = 600.0
+MAX_TURN_SECONDS = 600.0
 # Seconds without a change after which jobs run less often, and the longest pause then where they
 # are not woken by changes.
-ACTIVE, IDLE = 30.0, 2.0
+ACTIVE_SECONDS, MAX_PAUSE_SECONDS = 30.0, 2.0
 _LOG = log.get("tick")
 
 
@@ -43,12 +43,14 @@ class Tick:
         self._pace = Pace()
         database.on_publish.append(self.look_again)
         self._renewal = Progress(now=now)
-        self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
+        self._progress = {lane: Progress(MAX_TURN_SECONDS, now) for lane in self._lanes}
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """Whether the leases are renewed, every lane takes its turns, and no job fails for long."""
-        lanes = {f"jobs {lane}".strip(): turns.check for lane, turns in self._turns.items()}
+        lanes = {
+            f"jobs {lane}".strip(): progress.check for lane, progress in self._progress.items()
+        }
         return {"leases": self._renewal.check, **lanes}
 
     @property
@@ -102,24 +104,26 @@ class Tick:
                 stop.wait(self._leases.length.total_seconds() / 2)
 
     def _run_lane(self, lane: str, jobs: Sequence[Job], stop: threading.Event) -> None:
-        turns = [_Turns(job, self._leases.database, self._settings, self._pace) for job in jobs]
-        progress = self._turns[lane]
+        schedules = [
+            _Schedule(job, self._leases.database, self._settings, self._pace) for job in jobs
+        ]
+        progress = self._progress[lane]
         while not stop.is_set():
-            for each in turns:
+            for each in schedules:
                 may_run = not stop.is_set() and self._leases.holds(lane, clock.now())
                 if may_run and each.take_if_due():
                     self.look_again()
             held = self._leases.holds(lane, clock.now())
-            problems = [each.problem for each in turns if each.problem is not None]
+            problems = [each.problem for each in schedules if each.problem is not None]
             if held and problems:
                 progress.failed(problems[0])
             else:
                 progress.succeeded()
-            due = min(each.due for each in turns) - time.monotonic()
+            due = min(each.due for each in schedules) - time.monotonic()
             if self._wakes[lane].wait(max(due, 0.0) if held else 0.5):
                 self._wakes[lane].clear()
-                for each in turns:
-                    each.hurry()
+                for each in schedules:
+                    each.bring_forward()
 
 
 class Pace:
@@ -134,19 +138,19 @@ class Pace:
     def note_activity(self) -> bool:
         """The service's data has changed. Returns whether any job may be resting."""
         before, self._active = self._active, self._now()
-        return self._active - before > ACTIVE / 2
+        return self._active - before > ACTIVE_SECONDS / 2
 
     def pause(self, job: Job, before: float) -> float:
         """Seconds until the next turn of a job that did nothing; ``before``: those until this
         one."""
-        if self._now() - self._active <= ACTIVE:
+        if self._now() - self._active <= ACTIVE_SECONDS:
             return job.every
-        longest = job.idle if self.is_woken else IDLE
+        longest = job.idle if self.is_woken else MAX_PAUSE_SECONDS
         return min(max(before, job.every) * 2, max(longest, job.every))
 
 
-class _Turns:
-    """The turns of a job: when the next is due, and the problem of the last."""
+class _Schedule:
+    """When a job is due next, and the problem of its last turn."""
 
     def __init__(self, job: Job, database: Database, settings: object, pace: Pace) -> None:
         self._job, self._database, self._settings = job, database, settings
@@ -156,8 +160,8 @@ class _Turns:
         self._least = job.every
         self._outage = Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered")
 
-    def hurry(self) -> None:
-        """Take the next turn as soon after the last as while there is something to do."""
+    def bring_forward(self) -> None:
+        """Make the next turn due as soon after the last as while there is something to do."""
         self.due = min(self.due, self._began + self._least)
 
     def take_if_due(self) -> int:
