@@ -1,0 +1,120 @@
+"""The billing run: accounts that cannot be invoiced, and the others."""
+
+from datetime import UTC, datetime
+
+import pytest
+from billing import actions, jobs
+from billing.actions.invoicing import invoices
+from billing.models import Account
+from sqlalchemy.exc import OperationalError
+
+from tests.billing.invoices.books import check_books, names
+from tests.billing.months import charge, end_months, issue, opened, totals
+
+
+def _fail_while_preparing(patched, failing):
+    prepare = invoices.prepare
+
+    def fail(customer, *rest, **more):
+        if customer.organization_id in failing:
+            raise ZeroDivisionError
+        return prepare(customer, *rest, **more)
+
+    patched.setattr(invoices, "prepare", fail)
+
+
+def _fail_while_writing(patched, failing):
+    write = invoices.write
+
+    def fail(session, issues, **more):
+        write(session, issues, **more)
+        if failing & {issue.customer.organization_id for issue in issues}:
+            raise ZeroDivisionError
+
+    patched.setattr(invoices, "write", fail)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("break_", [_fail_while_preparing, _fail_while_writing])
+def test_failing_accounts_do_not_block_others(world, monkeypatch, break_):
+    end_months(world, datetime(2031, 2, 2, tzinfo=UTC))
+    orgs = [opened(world) for _ in range(9)]
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    now, failing = datetime(2031, 2, 2, tzinfo=UTC), {orgs[0], orgs[1], orgs[6]}
+    # Two fill the first block.
+    monkeypatch.setattr(jobs, "BLOCK", 2)
+    with monkeypatch.context() as patched:
+        break_(patched, failing)
+        end_months(world, now)
+        expected = [0 if org in failing else 1 for org in orgs]
+        assert [len(totals(world, org)) for org in orgs] == expected
+    end_months(world, now)
+    for org in orgs:
+        assert totals(world, org) == [("5.00", "2031-01-05", "2031-01-31")]
+        assert names(world, org) == ["invoice_issued"]
+        check_books(world, org)
+
+
+def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):
+    now = datetime(2031, 2, 2, tzinfo=UTC)
+    end_months(world, now)
+    orgs = [opened(world) for _ in range(9)]
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    tried = set()
+
+    def fail(customer, *_, **__):
+        tried.add(customer.organization_id)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(invoices, "prepare", fail)
+    monkeypatch.setattr(jobs, "BLOCK", 1)
+    monkeypatch.setattr(jobs, "MAX_FAILING", 4)
+    assert jobs.run_billing(world.database, now, None) == 0
+    assert len(tried) == 4
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("timezone", "Not/A_Zone"),
+        ("invoices", 0),  # the number of its next invoice is taken
+        ("invoiced_seq", 1),  # the previous invoice covers up to another row
+    ],
+)
+def test_an_account_with_damaged_data_is_left_as_it_is(world, column, value):
+    orgs, now = [opened(world) for _ in range(3)], datetime(2031, 2, 2, tzinfo=UTC)
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 6, tzinfo=UTC))
+        charge(world, org, "5", datetime(2031, 1, 7, tzinfo=UTC))
+        issue(world, org, datetime(2031, 1, 8, tzinfo=UTC))
+        charge(world, org, "7", datetime(2031, 1, 9, tzinfo=UTC))
+    with world.database.transaction() as session:
+        damaged = session.get_one(Account, orgs[1])
+        whole = getattr(damaged, column)
+        setattr(damaged, column, value)
+    end_months(world, now)
+    issued = [[total for total, *_ in totals(world, org)] for org in (orgs[0], orgs[2])]
+    assert issued == [["10.00", "7.00"]] * 2
+    if column != "invoiced_seq":
+        assert len(totals(world, orgs[1])) == 1
+        with world.database.transaction() as session:
+            setattr(session.get_one(Account, orgs[1]), column, whole)
+        end_months(world, now)
+        check_books(world, orgs[1])
+
+
+def test_an_unavailable_database_is_not_taken_for_a_failing_account(world, monkeypatch):
+    attempts = []
+
+    def fail(*_, **__):
+        attempts.append(1)
+        raise OperationalError("", None, Exception())
+
+    opened(world)
+    monkeypatch.setattr(actions, "run_billing", fail)
+    with pytest.raises(OperationalError):
+        jobs.run_billing(world.database, datetime(2031, 2, 2, tzinfo=UTC), None)
+    assert len(attempts) == 1
