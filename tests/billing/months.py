@@ -67,7 +67,8 @@ def issue(world, org, at):
 
 
 def end_months(world, now):
-    while jobs.run_billing(world.database, now, None):
+    run = jobs.BillingRun().run
+    while run(world.database, now, None):
         pass
 
 

@@ -86,7 +86,7 @@ def test_blocks_that_run_at_the_same_time_share_the_accounts(world, monkeypatch,
 
     def run():
         with cause_of("run_billing:evt_1"):
-            return jobs.run_billing(world.database, now, None)
+            return jobs.BillingRun().run(world.database, now, None)
 
     assert sum(at_once(*[run] * runs)) == 14
     assert run() == 0
@@ -131,7 +131,7 @@ def test_the_number_of_statements_does_not_depend_on_that_of_the_accounts(world)
             seen.append(statement)
 
         event.listen(world.database.engine, "before_cursor_execute", see)
-        jobs.run_billing(world.database, datetime(2031, 2, 5, tzinfo=UTC), None)
+        jobs.BillingRun().run(world.database, datetime(2031, 2, 5, tzinfo=UTC), None)
         event.remove(world.database.engine, "before_cursor_execute", see)
         # Few rows are inserted, many copied, which is not seen.
         return [s for s in seen if not s.startswith("INSERT INTO ")]

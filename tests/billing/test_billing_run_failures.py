@@ -7,9 +7,10 @@ from billing import actions, jobs
 from billing.actions.invoicing import invoices
 from billing.models import Account
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from tests.billing.invoices.books import check_books, names
-from tests.billing.months import charge, end_months, issue, opened, totals
+from tests.billing.months import SECOND, charge, end_months, issue, opened, totals
 
 
 def _fail_while_preparing(patched, failing):
@@ -56,6 +57,73 @@ def test_failing_accounts_do_not_block_others(world, monkeypatch, break_):
         check_books(world, org)
 
 
+@pytest.mark.both_databases
+@pytest.mark.parametrize("break_", [_fail_while_preparing, _fail_while_writing])
+def test_failing_accounts_cost_others_nothing_until_they_are_retried(world, monkeypatch, break_):
+    now = datetime(2031, 2, 2, tzinfo=UTC)
+    end_months(world, now)
+    run, attempted, whole = jobs.BillingRun().run, [], actions.run_billing
+
+    def attempt(session, *, organization_ids, now):
+        attempted.append(set(organization_ids))
+        return whole(session, organization_ids=organization_ids, now=now)
+
+    def turn(at):
+        attempted.clear()
+        with capture_logs() as logs:
+            billed = run(world.database, at, None)
+        assert {log["organization_id"] for log in logs if "organization_id" in log} <= failing
+        return billed, sum(log["event"] == "billing_run.account_failed" for log in logs)
+
+    def opened_to_bill(count):
+        orgs = [opened(world) for _ in range(count)]
+        for org in orgs:
+            charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+        return orgs
+
+    monkeypatch.setattr(actions, "run_billing", attempt)
+    first = opened_to_bill(4)
+    failing = set(first[:2])
+    with monkeypatch.context() as patched:
+        break_(patched, failing)
+        assert turn(now) == (2, 2)
+        others = opened_to_bill(3)
+        assert turn(now + SECOND) == (3, 0)
+        assert attempted == [set(others)]
+        assert turn(now + jobs.RETRY_AFTER - SECOND) == (0, 0)
+        assert attempted == []
+        more = opened_to_bill(2)
+        assert turn(now + jobs.RETRY_AFTER) == (2, 0)
+        assert attempted == [set(more)], "others go first, and apart"
+        assert turn(now + jobs.RETRY_AFTER) == (0, 2)
+        assert turn(now + jobs.RETRY_AFTER + SECOND) == (0, 0)
+    assert turn(now + 2 * jobs.RETRY_AFTER) == (2, 0)
+    assert attempted == [failing]
+    for org in [*first, *others, *more]:
+        assert totals(world, org) == [("5.00", "2031-01-05", "2031-01-31")]
+    assert turn(now + 2 * jobs.RETRY_AFTER) == (0, 0)
+
+
+def test_others_are_invoiced_again_once_very_many_failing_accounts_no_longer_fail(
+    world, monkeypatch
+):
+    now, run = datetime(2031, 2, 2, tzinfo=UTC), jobs.BillingRun().run
+    end_months(world, now)
+    monkeypatch.setattr(jobs, "MAX_FAILING", 2)
+    failing = [opened(world) for _ in range(2)]
+    for org in failing:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    with monkeypatch.context() as patched:
+        _fail_while_writing(patched, set(failing))
+        assert run(world.database, now, None) == 0
+    other = opened(world)
+    charge(world, other, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    assert run(world.database, now + SECOND, None) == 0
+    assert run(world.database, now + jobs.RETRY_AFTER, None) == 2
+    assert run(world.database, now + jobs.RETRY_AFTER, None) == 1
+    assert len(totals(world, other)) == 1
+
+
 def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):
     now = datetime(2031, 2, 2, tzinfo=UTC)
     end_months(world, now)
@@ -71,7 +139,7 @@ def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):
     monkeypatch.setattr(invoices, "prepare", fail)
     monkeypatch.setattr(jobs, "BLOCK", 1)
     monkeypatch.setattr(jobs, "MAX_FAILING", 4)
-    assert jobs.run_billing(world.database, now, None) == 0
+    assert jobs.BillingRun().run(world.database, now, None) == 0
     assert len(tried) == 4
 
 
@@ -116,5 +184,5 @@ def test_an_unavailable_database_is_not_taken_for_a_failing_account(world, monke
     opened(world)
     monkeypatch.setattr(actions, "run_billing", fail)
     with pytest.raises(OperationalError):
-        jobs.run_billing(world.database, datetime(2031, 2, 2, tzinfo=UTC), None)
+        jobs.BillingRun().run(world.database, datetime(2031, 2, 2, tzinfo=UTC), None)
     assert len(attempts) == 1

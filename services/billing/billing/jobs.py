@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chassis import audit
 from chassis.db.database import Database
@@ -16,8 +16,8 @@ from billing import actions, queries
 
 # The accounts that the billing run invoices in one transaction, and how many such run at once.
 BLOCK, PARALLEL_BLOCKS = 250, 2
-# As many accounts may fail before it gives up until its next turn.
-MAX_FAILING = 5000
+# An account that failed is retried then. While as many have failed, only they are tried.
+RETRY_AFTER, MAX_FAILING = timedelta(minutes=5), 5000
 _LOG = log.get("billing")
 
 
@@ -92,50 +92,66 @@ def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
     return int(batch.is_small)
 
 
-def run_billing(database: Database, now: datetime, _settings: object) -> int:
-    """Invoice the unbilled amounts of months that have ended, each in its own time zone; returns
-    for how many accounts of a few blocks that was done. Accounts that cannot be invoiced are tried
-    again with the next blocks, and hold up no others unless they are very many."""
-    tried: set[str] = set()
-    while len(tried) < MAX_FAILING:
-        with database.reading() as session:
-            ended = queries.organizations_to_bill(session, now, PARALLEL_BLOCKS * BLOCK, tried)
-        blocks = [ended[start : start + BLOCK] for start in range(0, len(ended), BLOCK)]
-        billed = _bill_blocks(database, now, blocks)
-        if billed or not ended:
-            return billed
-        tried.update(ended)
-    return 0
+class BillingRun:
+    """The job that invoices months that have ended. It leaves out accounts that could not be
+    invoiced for a while, so that they hold up no others unless they are very many."""
 
+    def __init__(self) -> None:
+        self._retry_at: dict[str, datetime] = {}
 
-def _bill_blocks(database: Database, now: datetime, blocks: Sequence[Sequence[str]]) -> int:
-    """One is prepared while the database writes another. SQLite has a single writer."""
-    if database.is_sqlite or len(blocks) < 2:
-        return sum(_bill(database, now, block) for block in blocks)
-    with ThreadPoolExecutor(len(blocks)) as threads:
-        # In the context of this job, which messages name as their correlation.
-        running = [threads.submit(copy_context().run, _bill, database, now, b) for b in blocks]
-        return sum(each.result() for each in running)
+    def run(self, database: Database, now: datetime, _settings: object) -> int:
+        """Invoice the accounts of a few blocks, each by its own time zone; only if there are none,
+        retry a block of those that failed. Returns for how many accounts that was done."""
+        tried: set[str] = set()
+        while len(skip := tried | self._retry_at.keys()) < MAX_FAILING:
+            with database.reading() as session:
+                ended = queries.organizations_to_bill(session, now, BLOCK * PARALLEL_BLOCKS, skip)
+            if not ended:
+                break
+            blocks = [ended[start : start + BLOCK] for start in range(0, len(ended), BLOCK)]
+            if billed := self._bill_blocks(database, now, blocks):
+                return billed
+            tried.update(ended)
+        due = [organization_id for organization_id, at in self._retry_at.items() if at <= now]
+        return self._bill(database, now, due[:BLOCK]) if due else 0
 
+    def _bill_blocks(
+        self, database: Database, now: datetime, blocks: Sequence[Sequence[str]]
+    ) -> int:
+        """One is prepared while the database writes another. SQLite has a single writer."""
+        if database.is_sqlite or len(blocks) < 2:
+            return sum(self._bill(database, now, block) for block in blocks)
+        with ThreadPoolExecutor(len(blocks)) as threads:
+            # In the context of this job, which messages name as their correlation.
+            running = [
+                threads.submit(copy_context().run, self._bill, database, now, block)
+                for block in blocks
+            ]
+            return sum(each.result() for each in running)
 
-def _bill(database: Database, now: datetime, organization_ids: Sequence[str]) -> int:
-    """If the block cannot be written, its halves are billed, until an account that cannot be is
-    alone."""
-    try:
-        with database.transaction() as session:
-            return actions.run_billing(session, organization_ids=organization_ids, now=now)
-    except Exception as problem:
-        if is_unavailable(problem):
-            raise
-        if len(organization_ids) == 1:
-            _LOG.error(
-                "billing_run.account_failed", organization_id=organization_ids[0], exc_info=True
-            )
-            return 0
-        _LOG.warning("billing_run.failed", accounts=len(organization_ids), exc_info=True)
-    middle = len(organization_ids) // 2
-    first, second = organization_ids[:middle], organization_ids[middle:]
-    return _bill(database, now, first) + _bill(database, now, second)
+    def _bill(self, database: Database, now: datetime, organization_ids: Sequence[str]) -> int:
+        """If the block cannot be written, its halves are billed, until an account that cannot be
+        is alone."""
+        try:
+            with database.transaction() as session:
+                billed, failed = actions.run_billing(
+                    session, organization_ids=organization_ids, now=now
+                )
+        except Exception as problem:
+            if is_unavailable(problem):
+                raise
+            if len(organization_ids) > 1:
+                _LOG.warning("billing_run.failed", accounts=len(organization_ids), exc_info=True)
+                middle = len(organization_ids) // 2
+                halves = organization_ids[:middle], organization_ids[middle:]
+                return sum(self._bill(database, now, half) for half in halves)
+            billed, failed = 0, {organization_ids[0]: problem}
+        for organization_id in organization_ids:
+            self._retry_at.pop(organization_id, None)
+        for organization_id, why in failed.items():
+            _LOG.error("billing_run.account_failed", organization_id=organization_id, exc_info=why)
+            self._retry_at[organization_id] = now + RETRY_AFTER
+        return billed
 
 
 def flag_overdue_invoices(database: Database, now: datetime, _settings: object) -> int:
@@ -158,7 +174,7 @@ JOBS = (
     Job("publish_low_credits", 1, publish_low_credits),
     Job("run_auto_top_ups", 1, run_auto_top_ups),
     Job("audit_ledger", 5, audit_ledger, "audit"),
-    Job("run_billing", 5, run_billing, "billing"),
+    Job("run_billing", 5, BillingRun().run, "billing"),
     Job("flag_overdue_invoices", 5, flag_overdue_invoices),
     Job("erase_people", 60, erase_people),
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from billing import actions
 from billing.actions.usage.records import UsageRecord
-from billing.jobs import run_billing
+from billing.jobs import BillingRun
 from billing.models import Account, Entry
 from chassis.auth.actor import SYSTEM
 from chassis.runtime import ids
@@ -121,7 +121,8 @@ def _month(environment: Environment) -> float:
                 "accepted"
             }
     began, done, after = time.monotonic(), 0, ends + timedelta(hours=1)
-    while count := run_billing(environment.database, after, None):
+    run = BillingRun().run
+    while count := run(environment.database, after, None):
         done += count
     assert done >= WALLETS, done
     return WALLETS / (time.monotonic() - began)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from chassis.auth.actor import SYSTEM
 from chassis.db.bulk_sql import update_rows
 from chassis.messaging import outbox
-from chassis.runtime import ids, log
+from chassis.runtime import ids
 from contracts import billing as messages
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,6 @@ from billing.models.drafts import Customer, MonthEnd, Period, month_range
 from billing.values import SEALED, format_money, month_end
 
 _ACCOUNTS: Any = Account.__table__
-_LOG = log.get("billing")
 # An account whose month has ended, with its columns ``READ``.
 _Due = tuple[Customer, dict[str, Any]]
 
@@ -34,27 +33,26 @@ class _Facts(NamedTuple):
     open_invoices: Mapping[str, Sequence[Invoice]]
 
 
-def run_billing(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
+def run_billing(
+    session: Session, *, organization_ids: Collection[str], now: datetime
+) -> tuple[int, dict[str, Exception]]:
     """Invoice what these accounts have unbilled from months that have ended; returns for how many
-    that was done.
+    that was done, and by organization why others could not be invoiced, which are left as they are.
 
     An account gets one invoice for all its ended months, up to the end of the last one in its time
-    zone. Accounts that are locked elsewhere are skipped. One that cannot be invoiced is logged and
-    left as it is. The number of statements does not depend on that of the accounts.
+    zone. Accounts that are locked elsewhere are skipped. The number of statements does not depend
+    on that of the accounts.
     """
     due = queries.accounts_to_bill(session, organization_ids, now)
     facts = _read_facts(session, [each for each in due if each[1]["unbilled"]], now)
     issues, month_ends, others = [], [], []
+    failed: dict[str, Exception] = {}
     for customer, columns in due:
         try:
             ends_at = month_end(now, customer.timezone)
             issue = _issue(customer, columns, facts, now)
-        except Exception:
-            _LOG.error(
-                "billing_run.account_failed",
-                organization_id=customer.organization_id,
-                exc_info=True,
-            )
+        except Exception as why:
+            failed[customer.organization_id] = why
             continue
         if issue is not None:
             issues.append(issue)
@@ -65,7 +63,7 @@ def run_billing(session: Session, *, organization_ids: Collection[str], now: dat
     invoices.write(session, issues, now=now, by=SYSTEM, month_ends=month_ends)
     if others:
         update_rows(session, _ACCOUNTS, "organization_id", ("month_ends_at",), others)
-    return len(issues) + len(others)
+    return len(issues) + len(others), failed
 
 
 def _read_facts(session: Session, due: Sequence[_Due], now: datetime) -> _Facts:
