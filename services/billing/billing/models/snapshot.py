@@ -67,24 +67,9 @@ class Snapshot(Figures):
         now: datetime,
     ) -> "Snapshot":
         """From the columns ``READ`` of an account."""
-        (
-            currency,
-            payment_mode,
-            status,
-            credit_limit,
-            temporary_limit,
-            limit_ends,
-            auto_enabled,
-            auto_threshold,
-            last_top_up,
-            prepaid,
-            surplus,
-            unbilled,
-            invoiced,
-            held,
-            seq,
-            on_wallet,
-        ) = columns
+        currency, payment_mode, status, credit_limit, temporary_limit, limit_ends, *more = columns
+        auto_enabled, auto_threshold, last_top_up, *changed = more
+        prepaid, surplus, unbilled, invoiced, held, seq, on_wallet = changed
         snapshot = cls(
             id=organization_id,
             provider_id=provider_id,

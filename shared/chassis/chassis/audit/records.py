@@ -16,7 +16,7 @@ from chassis.audit import people as erased_people
 from chassis.audit.erasure import erase_rows, strip
 from chassis.audit.hashing import digest, part_digests
 from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
-from chassis.auth.actor import Actor
+from chassis.auth.actor import Actor, Client
 from chassis.db import direct, upserts
 from chassis.db.bulk_sql import array, insert_rows, update_rows
 from chassis.db.direct import Statement
@@ -154,14 +154,21 @@ def record(
         request_id=session.info.get("correlation") or None,
         salt=secrets.token_hex(16),
     )
-    client = session.info.get("client")
-    message = published_as(
-        organization_id=organization_id,
+    message = _message_about(entry, published_as, provider_id, session.info.get("client"))
+    pending = _Pending(entry, outbox.collect(session, message))
+    collector(session, _Audit).pending.append(pending)
+
+
+def _message_about(
+    entry: _Entry, published_as: type[AuditRecorded], provider_id: str, client: Client | None
+) -> AuditRecorded:
+    return published_as(
+        organization_id=entry.organization_id,
         provider_id=provider_id,
         entry_id=entry.id,
-        at=clock.stamp(now),
-        action=action,
-        outcome=outcome,
+        at=clock.stamp(entry.at),
+        action=entry.action,
+        outcome=entry.outcome,
         actor=entry.actor,
         target=entry.target,
         changes=entry.changes,
@@ -171,8 +178,6 @@ def record(
         client_address=client.address if client else None,
         client_organization_id=client.organization_id if client else None,
     )
-    pending = _Pending(entry, outbox.collect(session, message))
-    collector(session, _Audit).pending.append(pending)
 
 
 def erase(session: Session, organization_id: str) -> None:

@@ -70,34 +70,32 @@ def credit_invoice(
     ``fields``: further columns of the first row. Raises InvoiceVoid, CreditExceedsInvoice,
     AmountTooLarge.
     """
-    left = invoice.total - invoice.credited
-    if invoice.status == VOID:
-        raise invoices.InvoiceVoid()
-    if not 0 < amount <= left:
-        raise CreditExceedsInvoice(left=format_money(left, invoice.currency))
-    account.credit_notes += 1
-    number = f"{number_prefix(account.organization_id)}-C{account.credit_notes:04d}"
+    _check_creditable(invoice, amount)
+    number = _next_number(account)
     fields.setdefault("description", f"Credit note {number} for invoice {invoice.number}")
     transfers = [*_transfers(session, account, invoice, amount), *extra]
     rows = posting.post(
         session, account, transfers, kind=kind, now=now, by=by, reason=reason, **fields
     )
-    note = CreditNote(
-        organization_id=account.organization_id,
-        transaction_id=rows[0].transaction_id,
-        provider_id=account.provider_id,
-        invoice_id=invoice.id,
-        number=number,
-        amount=amount,
-        tax=_tax_share(session, invoice, amount),
-        reason=reason,
-        issued_at=now,
-    )
+    note = _note_of(session, invoice, rows[0], number, amount, reason=reason, now=now)
     session.add(note)
     _record(session, account, invoice, note, by=by, now=now)
     allocation.update_invoices(session, account, rows, now)
     notifications.publish_balance(session, account, now=now)
     return rows
+
+
+def _check_creditable(invoice: Invoice, amount: int) -> None:
+    left = invoice.total - invoice.credited
+    if invoice.status == VOID:
+        raise invoices.InvoiceVoid()
+    if not 0 < amount <= left:
+        raise CreditExceedsInvoice(left=format_money(left, invoice.currency))
+
+
+def _next_number(account: Account) -> str:
+    account.credit_notes += 1
+    return f"{number_prefix(account.organization_id)}-C{account.credit_notes:04d}"
 
 
 def _transfers(session: Session, account: Account, invoice: Invoice, amount: int) -> list[Transfer]:
@@ -107,6 +105,29 @@ def _transfers(session: Session, account: Account, invoice: Invoice, amount: int
     if already_paid and account.payment_mode == PREPAID:
         transfers.append(Transfer(Code.SURPLUS, Code.PREPAID, already_paid))
     return transfers
+
+
+def _note_of(
+    session: Session,
+    invoice: Invoice,
+    entry: Entry,
+    number: str,
+    amount: int,
+    *,
+    reason: str,
+    now: datetime,
+) -> CreditNote:
+    return CreditNote(
+        organization_id=entry.organization_id,
+        transaction_id=entry.transaction_id,
+        provider_id=entry.provider_id,
+        invoice_id=invoice.id,
+        number=number,
+        amount=amount,
+        tax=_tax_share(session, invoice, amount),
+        reason=reason,
+        issued_at=now,
+    )
 
 
 def _tax_share(session: Session, invoice: Invoice, amount: int) -> int:

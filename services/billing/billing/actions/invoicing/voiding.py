@@ -41,21 +41,9 @@ def void_invoice(
     """
     account = posting.lock_account(session, organization_id)
     invoice = queries.get_invoice(session, organization_id, invoice_id)
-    if invoice.status == VOID:
-        raise invoices.InvoiceVoid()
-    if invoice.paid or invoice.credited:
-        raise InvoiceSettled()
+    _check_voidable(invoice)
     invoice.status, invoice.voided_at = VOID, now
-    posting.post(
-        session,
-        account,
-        [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice_id)],
-        kind="void",
-        now=now,
-        by=by,
-        description=f"Invoice {invoice.number} voided",
-        reason=reason,
-    )
+    _return_to_unbilled(session, account, invoice, reason=reason, now=now, by=by)
     invoices.record_action(
         session,
         invoice,
@@ -68,6 +56,34 @@ def void_invoice(
     _publish_voided(session, account, invoice)
     notifications.publish_balance(session, account, now=now)
     return queries.show_invoice(session, invoice, now)
+
+
+def _check_voidable(invoice: Invoice) -> None:
+    if invoice.status == VOID:
+        raise invoices.InvoiceVoid()
+    if invoice.paid or invoice.credited:
+        raise InvoiceSettled()
+
+
+def _return_to_unbilled(
+    session: Session,
+    account: Account,
+    invoice: Invoice,
+    *,
+    reason: str | None,
+    now: datetime,
+    by: Actor,
+) -> None:
+    posting.post(
+        session,
+        account,
+        [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice.id)],
+        kind="void",
+        now=now,
+        by=by,
+        description=f"Invoice {invoice.number} voided",
+        reason=reason,
+    )
 
 
 def _publish_voided(session: Session, account: Account, invoice: Invoice) -> None:
