@@ -15,9 +15,18 @@ from billing.values import (
     month_start,
 )
 
+from tests.billing.billing_periods import (
+    SECOND,
+    account,
+    adjust,
+    charge,
+    end_months,
+    issue,
+    opened,
+    totals,
+)
 from tests.billing.conftest import CLERK
 from tests.billing.invoices.books import check_books, choose, listed, names
-from tests.billing.months import SECOND, account, adjust, charge, end_months, issue, opened, totals
 
 
 @pytest.mark.parametrize(

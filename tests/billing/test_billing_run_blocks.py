@@ -12,8 +12,8 @@ from chassis.audit import AuditEntry
 from chassis.db.database import cause
 from sqlalchemy import event, select
 
+from tests.billing.billing_periods import charge, end_months, opened
 from tests.billing.invoices.books import check_books, listed, names
-from tests.billing.months import charge, end_months, opened
 from tests.billing.test_concurrency import at_once
 
 

@@ -9,8 +9,15 @@ from billing.models import Account
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from tests.billing.billing_periods import SECOND, charge, end_months, issue, opened, totals
 from tests.billing.invoices.books import check_books, names
-from tests.billing.months import SECOND, charge, end_months, issue, opened, totals
+
+
+def _opened_to_bill(world, count):
+    orgs = [opened(world) for _ in range(count)]
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    return orgs
 
 
 def _fail_while_preparing(patched, failing):
@@ -39,9 +46,7 @@ def _fail_while_writing(patched, failing):
 @pytest.mark.parametrize("break_", [_fail_while_preparing, _fail_while_writing])
 def test_failing_accounts_do_not_block_others(world, monkeypatch, break_):
     end_months(world, datetime(2031, 2, 2, tzinfo=UTC))
-    orgs = [opened(world) for _ in range(9)]
-    for org in orgs:
-        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    orgs = _opened_to_bill(world, 9)
     now, failing = datetime(2031, 2, 2, tzinfo=UTC), {orgs[0], orgs[1], orgs[6]}
     # Two fill the first block.
     monkeypatch.setattr(jobs, "BLOCK", 2)
@@ -75,24 +80,18 @@ def test_failing_accounts_cost_others_nothing_until_they_are_retried(world, monk
         assert {log["organization_id"] for log in logs if "organization_id" in log} <= failing
         return billed, sum(log["event"] == "billing_run.account_failed" for log in logs)
 
-    def opened_to_bill(count):
-        orgs = [opened(world) for _ in range(count)]
-        for org in orgs:
-            charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
-        return orgs
-
     monkeypatch.setattr(actions, "run_billing", attempt)
-    first = opened_to_bill(4)
+    first = _opened_to_bill(world, 4)
     failing = set(first[:2])
     with monkeypatch.context() as patched:
         break_(patched, failing)
         assert turn(now) == (2, 2)
-        others = opened_to_bill(3)
+        others = _opened_to_bill(world, 3)
         assert turn(now + SECOND) == (3, 0)
         assert attempted == [set(others)]
         assert turn(now + jobs.RETRY_AFTER - SECOND) == (0, 0)
         assert attempted == []
-        more = opened_to_bill(2)
+        more = _opened_to_bill(world, 2)
         assert turn(now + jobs.RETRY_AFTER) == (2, 0)
         assert attempted == [set(more)], "others go first, and apart"
         assert turn(now + jobs.RETRY_AFTER) == (0, 2)
@@ -110,14 +109,11 @@ def test_others_are_invoiced_again_once_very_many_failing_accounts_no_longer_fai
     now, run = datetime(2031, 2, 2, tzinfo=UTC), jobs.BillingRun().run
     end_months(world, now)
     monkeypatch.setattr(jobs, "MAX_FAILING", 2)
-    failing = [opened(world) for _ in range(2)]
-    for org in failing:
-        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    failing = _opened_to_bill(world, 2)
     with monkeypatch.context() as patched:
         _fail_while_writing(patched, set(failing))
         assert run(world.database, now, None) == 0
-    other = opened(world)
-    charge(world, other, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    [other] = _opened_to_bill(world, 1)
     assert run(world.database, now + SECOND, None) == 0
     assert run(world.database, now + jobs.RETRY_AFTER, None) == 2
     assert run(world.database, now + jobs.RETRY_AFTER, None) == 1
@@ -127,9 +123,7 @@ def test_others_are_invoiced_again_once_very_many_failing_accounts_no_longer_fai
 def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):
     now = datetime(2031, 2, 2, tzinfo=UTC)
     end_months(world, now)
-    orgs = [opened(world) for _ in range(9)]
-    for org in orgs:
-        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    _opened_to_bill(world, 9)
     tried = set()
 
     def fail(customer, *_, **__):
