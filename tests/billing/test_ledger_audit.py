@@ -8,7 +8,17 @@ from datetime import timedelta
 import pytest
 from billing import actions, queries
 from billing.actions import ledger_audit
-from billing.models import Account, Entry, Invoice, LedgerAudit, Provider, Reservation, Spending
+from billing.models import (
+    Account,
+    Allocation,
+    Entry,
+    Invoice,
+    LedgerAudit,
+    Provider,
+    Reservation,
+    Source,
+    Spending,
+)
 from billing.queries.ledger_audit import passes
 from billing.queries.ledger_audit.passes import AuditBatch
 from chassis.auth.actor import SYSTEM
@@ -212,6 +222,22 @@ PLANTED = {
         POSTPAID,
         "invoices",
         [of(Invoice, paid=Invoice.paid - 1, credited=Invoice.credited + 1)],
+    ),
+    "the amount of a source": (POSTPAID, "allocations", [of(Source, amount=Source.amount + 1)]),
+    "what is unassigned of a source": (
+        POSTPAID,
+        "allocations",
+        [of(Source, Source.unassigned < Source.amount, unassigned=Source.unassigned + 1)],
+    ),
+    "what a source paid": (
+        POSTPAID,
+        "allocations",
+        [of(Allocation, amount=Allocation.amount + 1)],
+    ),
+    "an invoice without what paid it": (
+        POSTPAID,
+        "allocations",
+        [of(Allocation, Allocation.invoice_id.is_not(None), invoice_id=None)],
     ),
     "an invoice's range": (POSTPAID, "invoices", [of(Invoice, to_seq=Invoice.to_seq + 1)]),
     "negative spending": (PREPAID, "spendings", [of(Spending, amount=-1)]),

@@ -233,16 +233,15 @@ def test_a_payment_is_unassigned_and_assigned_again(world):
     assert buckets(world, org) == Buckets(surplus=5_000_000)
 
 
-def test_an_assignment_cannot_exceed_the_surplus_or_the_payment(world):
+def test_an_assignment_cannot_exceed_what_is_left_of_the_payment(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "50", invoice_ids=[first]).json
     world.withdraw(org, "15")
     assert shares(assign(world, org, payment, second).json) == [(second, "35.00")]
-    world.top_up(org, "100")
-    assert shares(assign(world, org, payment, second, first).json) == [
-        (first, "10.00"),
-        (second, "40.00"),
-    ]
+    world.post(org, "top-ups", {"amount": "100", "method": "cash", "invoice_ids": []})
+    reassigned = assign(world, org, payment, first, second).json
+    assert shares(reassigned) == [(first, "30.00"), (second, "5.00")]
+    assert (reassigned["assigned"], reassigned["unassigned"]) == ("35.00", "0.00")
 
 
 def test_an_unchanged_assignment_is_no_edit(world):
@@ -362,12 +361,12 @@ def test_a_credit_note_deallocates_the_payments_of_the_invoice(world):
 
     assert invoices(world, org) == [("paid", "50.00")]
     assert [shares(read(world, org, payment["id"])) for payment in (first, second)] == [
-        [(one, "50.00")],
+        [(one, "45.00")],
         [],
     ]
     assert buckets(world, org) == Buckets(surplus=50_000_000)
     assert shares(assign(world, org, first).json) == []
-    assert invoices(world, org) == [("awaiting_payment", "0.00")]
+    assert invoices(world, org) == [("awaiting_payment", "5.00")]
     assert shares(assign(world, org, second, one).json) == [(one, "35.00")]
 
 

@@ -129,7 +129,7 @@ def test_an_invoice_shows_lines_payments_and_pdf(
         page.facts["Total tax included"] == "10.00 EUR"
         and page.facts["Balance due"] == "−6.00 EUR owed"
     )
-    assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Check C-1"
+    assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Payment"
     assert staff_console.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
     assert staff_console.page.forms[-1].fields["amount"] == "6.00"
 

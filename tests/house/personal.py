@@ -82,6 +82,7 @@ billing.journal               | description reference       | currency kind sour
 billing.journal               | remark reason               | external_invoice actor_kind
 billing.journal               |                             | actor_id
 billing.ledger_proofs         |                             | status trial_balance discrepancies
+billing.sources               |                             | kind
 billing.payments              | reference                   | method status
 billing.providers             | billing                     | name country currency timezone
 billing.providers             |                             | settings

@@ -180,15 +180,20 @@ class Code(IntEnum):
         return self.name.lower()
 
 
+# As the source of a transfer, the transaction that it is part of, which has no id yet.
+OWN = "own"
+
+
 class Transfer(NamedTuple):
     """A positive amount moved from one account to another.
 
     It holds both legs, so it is always balanced. ``invoice_id``: the invoice that it issues,
-    settles or credits. ``payment_id``: the payment that it allocates or deallocates.
+    settles or credits. ``source_id``: the transaction whose surplus it takes or gives back; OWN for
+    its own.
     """
 
     debit: Code
     credit: Code
     amount: int
     invoice_id: str | None = None
-    payment_id: str | None = None
+    source_id: str | None = None

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "method": "cash",
         "reference": ODD,
         "remark": ODD,
+        "invoice_ids": ["<due_id>"],
     },
     f"POST {O}/account/withdrawals": {
         "amount": "0.5",
@@ -43,6 +44,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "cost": "0.25",
         "external_invoice": "EXT-1",
     },
+    f"POST {O}/account/allocate": {},
     f"POST {O}/account/adjustments": {"amount": "-0.5", "kind": "correction", **REASON},
     f"POST {O}/account/refunds": {"transaction_id": "<charge_id>", "amount": "0.5", **REASON},
     f"POST {O}/account/transactions/<transaction_id>/reverse": REASON,
@@ -133,7 +135,7 @@ class Books:
         held = {"amount": "5", "description": "held"}
         known["reservation_id"] = [made("account/reservations", held) for _ in range(2)][1]
         known["transaction_id"] = world.adjust(org, "-3", "goodwill")["id"]
-        world.top_up(org, "7")
+        made("account/top-ups", {"amount": "7", "method": "cash", "invoice_ids": []})
         return known
 
     def filled(self, value: Any, known: dict[str, str] | None = None) -> Any:

@@ -39,8 +39,8 @@ def test_an_individually_invoiced_charge_is_invoiced_at_once(world):
     assert [line["kind"] for line in usage["lines"]] == ["usage"]
     assert names(world, org) == [
         "invoice_issued",
-        "invoice_issued",
         "invoice_paid",
+        "invoice_issued",
         "invoice_paid",
         "invoice_issued",
         "invoice_paid",

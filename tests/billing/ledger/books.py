@@ -20,7 +20,7 @@ BUCKETS = {
     "invoiced": (4, False),
     "held": (5, True),
 }
-UNBILLED, INVOICED, WALLET = 3, 4, 20
+SURPLUS, UNBILLED, INVOICED, WALLET = 2, 3, 4, 20
 
 
 def key(prefix: str, raw: Any) -> str | None:
@@ -146,26 +146,44 @@ def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wall
         ]
         total = sum(r.amount * ((r.debit == UNBILLED) - (r.credit == UNBILLED)) for r in own)
         assert total == row.total, "an invoice does not match its rows"
-    _payments(rows["payments"], journal, wallet)
+    _payments(rows["payments"], wallet)
+    _sources(rows, journal, wallet)
 
 
-def _payments(rows: list[Any], journal: list[Any], wallet: Wallet) -> None:
+def _payments(rows: list[Any], wallet: Wallet) -> None:
     stored = {key("pay", row.id): (row.amount, row.edits, row.status) for row in rows}
     assert stored == {
         payment.id: (payment.amount, payment.edits, payment.status) for payment in wallet.payments
     }
-    shares: dict[tuple[str | None, str | None], int] = defaultdict(int)
-    for row in journal:
-        if row.payment_id is not None and row.invoice_id is not None:
-            pair = key("pay", row.payment_id), key("inv", row.invoice_id)
-            shares[pair] += row.amount if row.credit == INVOICED else -row.amount
+
+
+def _sources(rows: dict[str, list[Any]], journal: list[Any], wallet: Wallet) -> None:
+    """Every unit of the surplus and of what was paid has its source."""
+    stored = [(row.amount, row.unassigned) for row in rows["sources"]]
+    assert stored == [(source.amount, source.left) for source in wallet.sources]
+    numbers = {row.transaction_id: number for number, row in enumerate(rows["sources"])}
+    shares: dict[tuple[int, str | None], int] = defaultdict(int)
+    moved: dict[int, int] = defaultdict(int)
+    for row in rows["allocations"]:
+        if row.invoice_id is not None:
+            shares[numbers[row.source_id], key("inv", row.invoice_id)] += row.amount
+        moved[row.seq] += row.amount
     due = {
-        (payer, bill.id): part
+        (wallet.sources.index(source), bill.id): part
         for bill in wallet.bills
-        for payer, part in bill.shares.items()
-        if payer and part
+        for source, part in bill.shares.items()
+        if part
     }
     assert {pair: part for pair, part in shares.items() if part} == due
+    received = dict.fromkeys(numbers, 0)
+    for row in journal:
+        if row.debit == SURPLUS:
+            assert moved[row.seq] == row.amount
+        elif (row.debit, row.credit) == (INVOICED, SURPLUS):
+            assert moved[row.seq] == -row.amount
+        elif row.credit == SURPLUS:
+            received[row.transaction_id] += row.amount
+    assert received == {row.transaction_id: row.amount for row in rows["sources"]}
 
 
 def _orders(rows: list[Any], wallet: Wallet) -> None:

@@ -25,6 +25,8 @@ ORDER = {
     "invoices": "organization_id, id",
     "credit_notes": "organization_id, transaction_id",
     "payments": "organization_id, id",
+    "sources": "organization_id, seq",
+    "allocations": "organization_id, seq, source_id",
     "reservations": "organization_id, id",
     "spendings": "organization_id, day",
     "top_up_orders": "organization_id",
@@ -235,12 +237,18 @@ class Driver(RuleBasedStateMachine):
             ), shown
         if isinstance(done, Payment):
             wallet = self.oracle.wallets[shown["organization_id"]]
-            for bill in wallet.bills:
-                if NOW in bill.shares:
-                    bill.shares[shown["id"]] = bill.shares.pop(NOW)
             wallet.done[-1].id = shown["transaction_id"]
         if isinstance(done, Done | Held | Bill | Payment):
             done.id = shown["id"]
+
+    def chosen(self, wallet: Wallet, picks: list[int] | None) -> list[Bill] | None:
+        if picks is None:
+            return None
+        return (
+            [wallet.bills[n] for n in dict.fromkeys(pick % len(wallet.bills) for pick in picks)]
+            if (wallet.bills)
+            else []
+        )
 
     def count(self, name: str) -> None:
         self.steps[name] = self.steps.get(name, 0) + 1

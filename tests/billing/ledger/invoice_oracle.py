@@ -7,6 +7,7 @@ from tests.billing.ledger.posting_oracle import PostingOracle, Refused
 from tests.billing.ledger.wallets import (
     EDITS,
     NOW,
+    OWN,
     Bill,
     Done,
     Effect,
@@ -21,15 +22,18 @@ class InvoiceOracle(PostingOracle):
     """Invoices, credits, pays and reassigns."""
 
     def settle(
-        self, wallet: Wallet, available: int, payer: str | None, bills: Sequence[Bill] | None = None
+        self,
+        wallet: Wallet,
+        available: int,
+        source: str | None = None,
+        bills: Sequence[Bill] | None = None,
     ) -> list[Effect]:
         """Pay these bills, by default the oldest first, until nothing is available."""
         effects: list[Effect] = []
         for bill in wallet.bills if bills is None else bills:
             part = min(available, bill.open)
             if part:
-                bill.shares[payer] = bill.shares.get(payer, 0) + part
-                effects += [("surplus", -part, None), ("invoiced", -part, bill)]
+                effects.append(("pay", part, (bill, source)))
                 available -= part
         return effects
 
@@ -51,7 +55,7 @@ class InvoiceOracle(PostingOracle):
         self.post(
             wallet,
             Done(NOW, "invoice", 0, self.now),
-            [*effects, *self.settle(wallet, wallet.surplus, None)],
+            [*effects, *self.settle(wallet, wallet.surplus)],
         )
         if before is None:
             wallet.past = []
@@ -101,15 +105,11 @@ class InvoiceOracle(PostingOracle):
         if not 0 < amount <= left:
             raise Refused("credit_exceeds_invoice")
         back = amount - min(amount, bill.open)
-        rest = back
-        newest_first = [None, *(payment.id for payment in reversed(wallet.payments))]
-        for payer in newest_first:
-            part = min(rest, bill.shares.get(payer, 0))
-            if part:
-                bill.shares[payer] -= part
-                rest -= part
         bill.credited += amount
-        effects = [("invoiced", back - amount, bill), (wallet.deposit_bucket, back, None)]
+        effects: list[Effect] = [("pay", -back, (bill, None))] if back else []
+        effects.append(("invoiced", -amount, bill))
+        if back and wallet.mode == "prepaid":
+            effects += [("surplus", -back, None), ("prepaid", back, None)]
         return self.post(wallet, done or Done(NOW, "credit_note", amount, self.now), effects)
 
     def pay(
@@ -121,12 +121,12 @@ class InvoiceOracle(PostingOracle):
         if any(bill.status != "awaiting_payment" for bill in bills or ()):
             raise Refused("invoice_not_payable")
         self.check_method(wallet, method, amount)
-        payment = Payment(NOW, amount)
-        done = Done(NOW, "payment", amount, self.now, method=method, payment=payment)
+        done = Done(NOW, "payment", amount, self.now, method=method)
+        effects = [("surplus", amount, None), *self.settle(wallet, amount, OWN, bills)]
+        self.post(wallet, done, effects)
+        assert done.source is not None
+        payment = done.payment = Payment(NOW, amount, done.source)
         wallet.payments.append(payment)
-        self.post(
-            wallet, done, [("surplus", amount, None), *self.settle(wallet, amount, NOW, bills)]
-        )
         return payment
 
     def assign(self, wallet: Wallet, payment: Payment, bills: Sequence[Bill]) -> None:
@@ -135,11 +135,11 @@ class InvoiceOracle(PostingOracle):
             raise Refused("account_prepaid")
         if payment.status != "received":
             raise Refused("payment_reversed")
-        before = {bill.id: bill.shares.get(payment.id, 0) for bill in wallet.bills}
+        source = payment.source
+        before = {bill.id: bill.shares.get(source, 0) for bill in wallet.bills}
         if any(bill.status != "awaiting_payment" and not before[bill.id] for bill in bills):
             raise Refused("invoice_not_payable")
-        freed, has = wallet.surplus, sum(before.values())
-        available = min(payment.amount, has + freed)
+        available = sum(before.values()) + source.left
         after = dict.fromkeys(before, 0)
         for bill in bills:
             after[bill.id] = min(available, bill.open + before[bill.id])
@@ -149,11 +149,15 @@ class InvoiceOracle(PostingOracle):
         if payment.edits >= EDITS:
             raise Refused("payment_edits_exhausted")
         payment.edits += 1
-        for bill in wallet.bills:
-            bill.shares[payment.id] = after[bill.id]
-        moved = sum(after.values()) - has
-        self.post(
-            wallet,
-            Done(NOW, "reassignment", 0, self.now),
-            [("surplus", -moved, None), ("invoiced", -moved, None)],
-        )
+        changes = [(after[bill.id] - before[bill.id], bill) for bill in wallet.bills]
+        less = [("pay", change, (bill, source)) for change, bill in changes if change < 0]
+        more = [("pay", change, (bill, source)) for change, bill in changes if change > 0]
+        self.post(wallet, Done(NOW, "reassignment", 0, self.now), less + more)
+
+    def allocate(self, wallet: Wallet) -> None:
+        self.check_status(wallet)
+        if wallet.mode == "prepaid":
+            raise Refused("postpaid_only")
+        effects = self.settle(wallet, wallet.surplus)
+        if effects:
+            self.post(wallet, Done(NOW, "allocation", 0, self.now), effects)

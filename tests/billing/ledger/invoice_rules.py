@@ -99,14 +99,11 @@ class InvoiceRules(Driver):
             lambda: self.oracle.pay(wallet, amount, method, bills),
         )
 
-    def chosen(self, wallet: Wallet, picks: list[int] | None) -> list[Bill] | None:
-        if picks is None:
-            return None
-        return (
-            [wallet.bills[n] for n in dict.fromkeys(pick % len(wallet.bills) for pick in picks)]
-            if (wallet.bills)
-            else []
-        )
+    @rule(who=WHO)
+    def allocate(self, who: int) -> None:
+        wallet = self.wallet(who, lambda wallet: wallet.surplus and wallet.invoiced)
+        path = f"/v1/organizations/{wallet.id}/account/allocate"
+        self.command("allocate", path, {}, lambda: self.oracle.allocate(wallet))
 
     def all_paid(self) -> list[tuple[Wallet, Payment]]:
         return [

@@ -13,17 +13,21 @@ from tests.billing.ledger.wallets import NOW, Done, Wallet, written
 class MoneyRules(Driver):
     """Moves money by hand."""
 
-    @rule(who=WHO, amount=AMOUNT, method=METHOD)
-    def top_up(self, who: int, amount: Any, method: str) -> None:
+    @rule(
+        who=WHO,
+        amount=AMOUNT,
+        method=METHOD,
+        chosen=st.one_of(st.none(), st.none(), st.lists(PICK, max_size=3)),
+    )
+    def top_up(self, who: int, amount: Any, method: str, chosen: list[int] | None) -> None:
         wallet = self.wallet(who)
         if method == "issue" and amount in ("usable", "usable+"):
             amount = self.oracle.provider_money(wallet.currency)[2] + (amount == "usable+")
-        amount = self.amount(wallet, amount)
+        amount, bills = self.amount(wallet, amount), self.chosen(wallet, chosen)
+        body: dict[str, Any] = {"amount": written(amount, "SGD"), "method": method}
+        body |= {} if bills is None else {"invoice_ids": [bill.id for bill in bills]}
         self.account(
-            wallet,
-            "top-ups",
-            {"amount": written(amount, "SGD"), "method": method},
-            lambda: self.oracle.top_up(wallet, amount, method),
+            wallet, "top-ups", body, lambda: self.oracle.top_up(wallet, amount, method, bills)
         )
 
     @rule(who=WHO, amount=AMOUNT, method=METHOD)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from tests.billing.ledger.invoice_oracle import InvoiceOracle
 from tests.billing.ledger.posting_oracle import Refused
-from tests.billing.ledger.wallets import NOW, ZONE, Bill, Done, Effect, Payment, Wallet, half_even
+from tests.billing.ledger.wallets import NOW, ZONE, Bill, Done, Effect, Wallet, half_even
 
 __all__ = ["Oracle", "Refused"]
 
@@ -43,31 +43,33 @@ class Oracle(InvoiceOracle):
         if done.kind == "withdrawal" and done.method == "issue":
             self.check_method(wallet, "issue", -done.amount)
         if done.payment is not None:
-            effects = self._mirror_payment(wallet, done.amount, done.payment)
-        else:
-            effects = [
-                effect
-                for bucket, change, bill in done.effects
-                for effect in self._mirror(wallet, bucket, change, bill)
-            ]
-        short = -wallet.surplus - sum(
-            change for bucket, change, _ in effects if bucket == "surplus"
-        )
-        if short > 0:  # spent in the meantime, so it is owed again
-            effects += [("surplus", short, None), ("unbilled", short, None)]
+            done.payment.status = "reversed"
+        effects = self._reversal(wallet, done)
         done.reversed = True
         if done.kind == "top_up":
             left = [each for each in wallet.done if each.kind == "top_up" and not each.reversed]
             wallet.last_top_up = left[-1].amount if left else None
         return self.post(wallet, Done(NOW, "reversal", -done.amount, self.now), effects)
 
-    def _mirror_payment(self, wallet: Wallet, amount: int, payment: Payment) -> list[Effect]:
+    def _reversal(self, wallet: Wallet, done: Done) -> list[Effect]:
         """Invoices it paid are due again; a prepaid customer has none, so its wallet owes it."""
-        effects: list[Effect] = [(wallet.deposit_bucket, -amount, None)]
-        payment.status = "reversed"
-        for bill in wallet.bills if wallet.mode == "postpaid" else ():
-            part = bill.shares.pop(payment.id, 0)
-            effects += [("invoiced", part, bill), ("surplus", part, None)]
+        source = done.source if wallet.mode == "postpaid" else None
+        effects: list[Effect] = []
+        if source is not None:
+            shares = [(bill, bill.shares.get(source, 0)) for bill in wallet.bills]
+            effects += [("pay", -part, (bill, source)) for bill, part in shares if part]
+            left = source.left + sum(part for _, part in shares)
+            effects += [("surplus", -left, source), ("unbilled", source.amount - left, None)]
+        surplus = wallet.surplus
+        for bucket, change, bill in done.effects:
+            if bucket == "pay" or (source is not None and bucket == "surplus"):
+                continue
+            for effect in self._mirror(wallet, bucket, change, bill):
+                short = -effect[1] - surplus if effect[0] == "surplus" else 0
+                if short > 0:  # spent in the meantime, so it is owed again
+                    effects += [("surplus", -surplus, None), ("unbilled", short, None)]
+                else:
+                    effects.append(effect)
         return effects
 
     def _mirror(self, wallet: Wallet, bucket: str, change: int, bill: Bill | None) -> list[Effect]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from tests.billing.ledger.wallets import (
     NOW,
+    OWN,
     PLACES,
     Bill,
     Done,
     Effect,
     Held,
+    Source,
     Wallet,
     half_even,
     next_month,
@@ -78,8 +80,13 @@ class PostingOracle:
         held: int = 0,
         order: bool = True,
     ) -> Done:
-        for bucket, change, _ in effects:
+        for bucket, change, about in effects:
+            if bucket == "pay":
+                self._pay(wallet, done, change, *about)
+                continue
             setattr(wallet, bucket, getattr(wallet, bucket) + change)
+            if bucket == "surplus":
+                self._use(wallet, done, change, about)
         wallet.held += held
         wallet.on_wallet -= done.cost
         if not wallet.fits(self.now):
@@ -90,6 +97,47 @@ class PostingOracle:
         if order:
             self.order_top_up(wallet)
         return done
+
+    def _use(
+        self, wallet: Wallet, done: Done, change: int, source: Any
+    ) -> list[tuple[Source, int]]:
+        """Add to the transaction's own source, or take from the source or the oldest ones."""
+        if change > 0:
+            if done.source is None:
+                done.source = Source()
+                wallet.sources.append(done.source)
+            done.source.amount += change
+            done.source.left += change
+            return []
+        taken, left = [], -change
+        for each in wallet.sources if source is None else [self._named(done, source)]:
+            part = min(left, each.left)
+            if part:
+                each.left -= part
+                left -= part
+                taken.append((each, part))
+        assert not left, "the surplus has no source"
+        return taken
+
+    def _pay(self, wallet: Wallet, done: Done, amount: int, bill: Bill, source: Any) -> None:
+        wallet.surplus -= amount
+        wallet.invoiced -= amount
+        if amount > 0:
+            for each, part in self._use(wallet, done, -amount, source):
+                bill.shares[each] = bill.shares.pop(each, 0) + part
+            return
+        left = -amount
+        for each in [*reversed(bill.shares)] if source is None else [source]:
+            part = min(left, bill.shares[each])
+            bill.shares[each] -= part
+            each.left += part
+            left -= part
+        assert not left, "more is taken back than was paid"
+
+    def _named(self, done: Done, source: Any) -> Source:
+        named = done.source if source == OWN else source
+        assert isinstance(named, Source)
+        return named
 
     def order_top_up(self, wallet: Wallet) -> None:
         if wallet.order_due is None and self.needs_top_up(wallet):
@@ -106,15 +154,26 @@ class PostingOracle:
             and wallet.usable(self.now) <= at
         )
 
-    def top_up(self, wallet: Wallet, amount: int, method: str) -> Done:
+    def top_up(
+        self, wallet: Wallet, amount: int, method: str, bills: Sequence[Bill] | None = None
+    ) -> Done:
         self.check_status(wallet)
+        if bills is not None and wallet.mode == "prepaid":
+            raise Refused("postpaid_only")
+        if any(bill.status != "awaiting_payment" for bill in bills or ()):
+            raise Refused("invoice_not_payable")
         self.check_method(wallet, method, amount)
         wallet.last_top_up = amount
         return self.post(
             wallet,
             Done(NOW, "top_up", amount, self.now, method=method),
-            [(wallet.deposit_bucket, amount, None)],
+            [(wallet.deposit_bucket, amount, None), *self._settle_at_once(wallet, amount, bills)],
         )
+
+    def _settle_at_once(
+        self, wallet: Wallet, amount: int, bills: Sequence[Bill] | None
+    ) -> list[Effect]:
+        return self.settle(wallet, amount, OWN, bills) if wallet.mode == "postpaid" else []
 
     def withdraw(self, wallet: Wallet, amount: int, method: str) -> Done:
         self.check_status(wallet)
@@ -140,7 +199,7 @@ class PostingOracle:
             return self.post(
                 wallet,
                 done,
-                [("invoiced", amount, None), *self.settle(wallet, wallet.surplus, None)],
+                [("invoiced", amount, None), *self.settle(wallet, wallet.surplus)],
             )
         return self.spend(wallet, amount, cost)
 

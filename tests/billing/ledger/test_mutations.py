@@ -209,8 +209,8 @@ TABLE = (
     Mutation(
         "more of a payment is assigned than there is",
         "billing/actions/payments/reassignment.py",
-        "available = min(payment.amount, sum(before.values()) + account.surplus)",
-        "available = payment.amount",
+        "_new_shares(invoices, before, sum(before.values()) + unassigned)",
+        "_new_shares(invoices, before, payment.amount)",
         "test_payments.py " + MACHINE,
     ),
     Mutation(

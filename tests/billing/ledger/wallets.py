@@ -58,15 +58,22 @@ class Held:
         return self.amount - self.captured - self.released
 
 
+@dataclass(eq=False)
+class Source:
+    """Money that came in as surplus. ``left``: what of it still is."""
+
+    amount: int = 0
+    left: int = 0
+
+
 @dataclass
 class Bill:
-    """An invoice. ``shares``: the amount allocated from each payment, oldest first; None: paid
-    directly from the surplus."""
+    """An invoice. ``shares``: what each source has paid, the last one last."""
 
     id: str
     total: int
     credited: int = 0
-    shares: dict[str | None, int] = field(default_factory=dict)
+    shares: dict[Source, int] = field(default_factory=dict)
     void: bool = False
 
     @property
@@ -82,8 +89,10 @@ class Bill:
         return "void" if self.void else "awaiting_payment" if self.open else "paid"
 
 
-# A change of a bucket, and the bill that it concerns.
-Effect = tuple[str, int, Bill | None]
+# A change of a bucket, and the bill or the source that it concerns. ``pay``: paying a bill from the
+# surplus, or taking that back.
+Effect = tuple[str, int, Any]
+OWN = "own"
 
 
 @dataclass
@@ -92,6 +101,7 @@ class Payment:
 
     id: str
     amount: int
+    source: Source
     edits: int = 0
     status: str = "received"
 
@@ -111,6 +121,7 @@ class Done:
     cost: int = 0
     method: str = ""
     effects: list[Effect] = field(default_factory=list)
+    source: Source | None = None
     billable: bool = False
     bill: Bill | None = None
     undone: int = 0
@@ -146,6 +157,7 @@ class Wallet:
     reservations: list[Held] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     past: list[tuple[datetime, int]] = field(default_factory=list)
 

@@ -26,6 +26,7 @@ from billing.actions.invoicing.invoices import issue_invoice
 from billing.actions.invoicing.voiding import void_invoice
 from billing.actions.ledger.engine import post_group
 from billing.actions.ledger_audit import record_audit_batch
+from billing.actions.payments.assignment import allocate
 from billing.actions.payments.payments import record_payment
 from billing.actions.payments.reassignment import assign_payment
 from billing.actions.payments.withdrawals import withdraw
@@ -47,6 +48,7 @@ __all__ = [
     "ACCEPTED",
     "DUPLICATE",
     "adjust",
+    "allocate",
     "apply_settings",
     "assign_payment",
     "capture",

@@ -1,6 +1,7 @@
 """Billing's tables, and the rules each row enforces itself."""
 
 from billing.models.account import Account
+from billing.models.allocation import Allocation, Source
 from billing.models.figures import Blocker, Buckets, Figures
 from billing.models.invoice import CreditNote, Invoice, Payment
 from billing.models.journal import Entry
@@ -13,6 +14,7 @@ from billing.models.table import Base
 
 __all__ = [
     "Account",
+    "Allocation",
     "Base",
     "Blocker",
     "Buckets",
@@ -25,6 +27,7 @@ __all__ = [
     "Payment",
     "Provider",
     "Reservation",
+    "Source",
     "Spending",
     "TopUpOrder",
     "UnpublishedBalance",

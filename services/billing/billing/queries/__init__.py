@@ -16,6 +16,13 @@ from billing.queries.accounts import (
     show_account,
     utc_day,
 )
+from billing.queries.allocations import (
+    assignments,
+    shares,
+    shares_of_invoice,
+    show_allocations,
+    sources,
+)
 from billing.queries.billing_run import (
     accounts_to_bill,
     last_periods,
@@ -55,12 +62,10 @@ from billing.queries.ledger_audit.results import NoAudit, last_audit
 from billing.queries.payments import (
     MAX_EDITS,
     NoPayment,
-    allocations,
     assigned_invoice_ids,
     get_payment,
     invoices_by_id,
     payments,
-    payments_of,
     show_payments,
 )
 from billing.queries.pending import (
@@ -107,8 +112,8 @@ __all__ = [
     "accounts_to_recount",
     "accounts_with_due",
     "accounts_with_ended_limits",
-    "allocations",
     "assigned_invoice_ids",
+    "assignments",
     "audit_batch",
     "audit_next_batch",
     "blockers",
@@ -139,7 +144,6 @@ __all__ = [
     "organizations_to_bill",
     "patchable",
     "payments",
-    "payments_of",
     "provider_costs",
     "provider_of",
     "public_status",
@@ -150,7 +154,10 @@ __all__ = [
     "reservations_freeing",
     "rows_of",
     "sellers",
+    "shares",
+    "shares_of_invoice",
     "show_account",
+    "show_allocations",
     "show_held",
     "show_invoice",
     "show_invoice_rows",
@@ -159,6 +166,7 @@ __all__ = [
     "show_reservation",
     "show_transaction",
     "show_transactions",
+    "sources",
     "state",
     "states",
     "transactions",

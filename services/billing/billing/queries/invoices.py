@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from billing.models import Account, CreditNote, Entry, Invoice
 from billing.models.invoice import AWAITING_ONLY, REGULAR_ONLY
 from billing.queries.accounts import get_account
+from billing.queries.allocations import show_allocations
 from billing.queries.invoice_lines import show_lines
 from billing.values import AWAITING, VOID, Code, format_money
 
@@ -72,6 +73,7 @@ def show_invoice(session: Session, invoice: Invoice, now: datetime) -> dict[str,
         **shown,
         "lines": show_lines(session, invoice),
         "credit_notes": _show_credit_notes(session, invoice),
+        "allocations": show_allocations(session, invoice),
     }
 
 
@@ -144,7 +146,7 @@ def invoice_document(session: Session, organization_id: str, invoice_id: str) ->
     invoice = get_invoice(session, organization_id, invoice_id)
     shown = show_invoice(session, invoice, invoice.issued_at)
     shown["timezone"] = invoice.about["timezone"]
-    for name in ("id", "organization_id", "overdue", "from_seq", "to_seq"):
+    for name in ("id", "organization_id", "overdue", "from_seq", "to_seq", "allocations"):
         del shown[name]
     for name, value in shown.items():
         if isinstance(value, datetime):

@@ -20,6 +20,8 @@ from billing.schemas.invoices import (
 )
 from billing.schemas.ledger_audit import LedgerProof
 from billing.schemas.payments import (
+    Allocate,
+    Allocated,
     NewPayment,
     Payment,
     PaymentPage,
@@ -44,6 +46,8 @@ __all__ = [
     "Account",
     "AccountPatch",
     "Adjustment",
+    "Allocate",
+    "Allocated",
     "BadRecord",
     "Capture",
     "Charge",

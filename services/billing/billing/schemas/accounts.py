@@ -5,6 +5,7 @@ from chassis.http.fields import Flag, Stamp, Text
 
 from billing import values
 from billing.schemas.fields import Money, Paid, amount_shown
+from billing.schemas.payments import named_invoices
 
 
 class AutoTopUp(ma.Schema):
@@ -58,9 +59,11 @@ class Account(ma.Schema):
 
 
 class TopUp(Paid):
-    """Money received."""
+    """Money received. ``invoice_ids``: of a postpaid account, the invoices that it pays, in this
+    order; by default the oldest first."""
 
     remark = Text(most=500, lines=True)
+    invoice_ids = named_invoices()
 
 
 class Withdrawal(Paid):

@@ -61,13 +61,23 @@ class CreditNote(ma.Schema):
     issued_at = Stamp(required=True)
 
 
+class Payer(ma.Schema):
+    """What has paid a part of an invoice. ``source``: the transaction that the money came with, of
+    this ``kind``; ``payment_id``: the payment, if it is one."""
+
+    source = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True)
+    payment_id = ma.fields.String(required=True, allow_none=True)
+    amount = amount_shown(required=True)
+
+
 class Invoice(ma.Schema):
     """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid -
     credited. ``written_off``: the part of ``credited`` that was written off as a bad debt.
 
     ``kind``: individual | usage | consolidated | none; the last is kept but not sent. It covers the
-    rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` are
-    missing in lists.
+    rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines``, ``credit_notes`` and
+    ``allocations``, whose sum is ``paid``, are missing in lists.
     """
 
     id = ma.fields.String(required=True)
@@ -98,6 +108,7 @@ class Invoice(ma.Schema):
     to_seq = ma.fields.Integer(required=True)
     lines = ma.fields.List(ma.fields.Nested(Line))
     credit_notes = ma.fields.List(ma.fields.Nested(CreditNote))
+    allocations = ma.fields.List(ma.fields.Nested(Payer))
 
 
 InvoicePage = paging.page_of(Invoice)

@@ -9,7 +9,7 @@ from chassis.http.fields import Stamp, Text, TypeId
 from billing.schemas.fields import Day, Money, Paid, amount_shown
 
 
-def _invoice_ids(**kwargs: Any) -> ma.fields.List[str]:
+def named_invoices(**kwargs: Any) -> ma.fields.List[str]:
     metadata = {"uniqueItems": True}
     return ma.fields.List(
         TypeId("inv"),
@@ -32,14 +32,14 @@ class NewPayment(Paid):
     """
 
     received_on = Day()
-    invoice_ids = _invoice_ids()
+    invoice_ids = named_invoices()
 
 
 class PaymentPatch(ma.Schema):
     """The invoices the payment is for, in this order; if empty, it stays on the account as
     credit."""
 
-    invoice_ids = _invoice_ids()
+    invoice_ids = named_invoices()
 
 
 class Assigned(ma.Schema):
@@ -70,6 +70,24 @@ class Payment(ma.Schema):
 
 
 PaymentPage = paging.page_of(Payment)
+
+
+class Allocate(ma.Schema):
+    """Pays open invoices from the surplus; the body is empty."""
+
+
+class AllocationShown(ma.Schema):
+    """A part of an invoice that was paid. ``source``: the transaction whose money paid it."""
+
+    source = ma.fields.String(required=True)
+    invoice_id = ma.fields.String(required=True)
+    amount = amount_shown(required=True)
+
+
+class Allocated(ma.Schema):
+    """What was paid now."""
+
+    allocations = ma.fields.List(ma.fields.Nested(AllocationShown), required=True)
 
 
 class Refund(ma.Schema):

@@ -18,6 +18,7 @@ _KINDS = (
     "withdrawal",
     "payment",
     "reassignment",
+    "allocation",
     "refund",
     "reversal",
     "invoice",

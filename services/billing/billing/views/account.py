@@ -78,6 +78,21 @@ def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
     )
 
 
+@blp.route("/allocate", methods=["POST"])
+@idempotency.key_required
+@requires("payments.record")
+@blp.arguments(schemas.Allocate)
+@blp.response(200, schemas.Allocated)
+def allocate(_body: dict[str, Any], organization_id: str) -> Response:
+    """Pay open invoices from the surplus, oldest first."""
+    return idempotency.change(
+        schemas.Allocated(),
+        lambda session: {
+            "allocations": actions.allocate(session, organization_id=organization_id, **_by_now())
+        },
+    )
+
+
 @blp.route("/withdrawals", methods=["POST"])
 @idempotency.key_required
 @requires("account.withdraw")

@@ -34,6 +34,7 @@ ACTIONS: Mapping[str, str] = {
     "account.payment_mode_changed": "Payment mode changed",
     "account.payment_recorded": "Payment recorded",
     "account.payment_assigned": "Payment assigned to invoices",
+    "account.allocated": "Surplus allocated to invoices",
     "account.payment_method_removed": "Payment method removed",
     "account.auto_top_up_changed": "Automatic top-up changed",
     "account.auto_top_up_failed": "Automatic top-up failed",

@@ -122,6 +122,7 @@ _REMEDIES: Mapping[str, Callable[[Mapping[str, Any], str], list[Remedy]]] = {
     "prepaid_only": _page("Switch it to prepaid first.", "payment.mode", "Change payment mode"),
     "refund_not_allowed": _page("Ask an owner to switch refunds on.", "", ""),
     "write_off_exceeds_debt": _debt,
+    "postpaid_only": _page("Prepaid accounts don't have invoices.", "", ""),
     "account_prepaid": _page(
         "Prepaid accounts don't have invoices. Record the money as a top-up.",
         "payment.top_up",

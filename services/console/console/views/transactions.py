@@ -41,6 +41,7 @@ KINDS = tuple(
         "credit_note",
         "void",
         "reassignment",
+        "allocation",
         "mode_change",
         "reservation",
         "release",

@@ -16,7 +16,7 @@ from billing.actions.accounts import audit_log, wallet
 from billing.actions.charges import adjustments
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation
-from billing.models import Account, Entry
+from billing.models import Account, Entry, Source
 from billing.values import ADJUSTMENT_KINDS, ISSUE, PREPAID, SPENDING_KINDS, Code, Transfer
 
 REVERSIBLE = ("top_up", "withdrawal", "payment", *ADJUSTMENT_KINDS)
@@ -49,7 +49,8 @@ def reverse(
 ) -> dict[str, Any]:
     """Reverse a top-up, withdrawal, adjustment or payment, once; returns the new transaction.
 
-    Invoices paid by a reversed payment are due again; what of it was spent otherwise is owed again.
+    Invoices paid from a reversed payment, top-up or credit are due again; what of it was withdrawn
+    is owed again.
     A withdrawal by ISSUE is issued again. Raises NoAccount, NoTransaction, AccountClosed,
     NotReversible, AlreadyReversed, ProviderCreditsInsufficient, AmountTooLarge.
     """
@@ -65,9 +66,8 @@ def reverse(
         raise AlreadyReversed()
     wallet.check_provider_funds(session, account, deposit_method, first.amount)
     if first.kind == "payment":
-        transfers = _mirror_payment(session, account, first)
-    else:
-        transfers = _mirror(account, rows)
+        _note_reversed(session, account, first)
+    transfers = _transfers(session, account, rows)
     if first.kind == "top_up":
         account.last_top_up = queries.last_top_up(session, organization_id, but=transaction_id)
     posted = posting.post(
@@ -88,35 +88,55 @@ def reverse(
     return queries.show_transaction(posted, account.currency, staff=True)
 
 
-def _mirror_payment(session: Session, account: Account, first: Entry) -> list[Transfer]:
-    """Deallocate the payment, then return the money.
-
-    An account that has become prepaid has no open invoices; there it is taken from the wallet.
-    """
+def _note_reversed(session: Session, account: Account, first: Entry) -> None:
     payment = queries.get_payment(session, account.organization_id, str(first.payment_id))
     payment.status = "reversed"
-    if account.payment_mode == PREPAID:
-        return _mirror(account, [first])
-    deallocated = allocation.deallocate(allocation.allocated(session, payment))
-    return [*deallocated, *_mirror(account, [first])]
 
 
-def _mirror(account: Account, rows: Sequence[Entry]) -> list[Transfer]:
-    """The rows with debit and credit swapped."""
+def _transfers(session: Session, account: Account, rows: Sequence[Entry]) -> list[Transfer]:
+    """What reverses the transaction.
+
+    An account that has become prepaid has no open invoices; there, money is taken from the wallet.
+    """
+    source = None
+    if account.payment_mode != PREPAID:
+        source_id = rows[0].transaction_id
+        source = queries.sources(session, account.organization_id, [source_id]).get(source_id)
     transfers = []
     for row in rows:
-        source, destination = Code(row.credit), Code(row.debit)
-        if source in _BUCKETS:
-            bucket = _current_bucket(account, source)
-            invoice_id = row.invoice_id if bucket == source else None
-            transfers.append(Transfer(bucket, destination, row.amount, invoice_id))
-        elif destination == Code.UNBILLED:
-            # Less may be unbilled by now than was taken from it.
-            transfers += adjustments.credit_customer(account, source, row.amount)
+        if {row.debit, row.credit} == {Code.SURPLUS, Code.INVOICED}:
+            continue  # where the money is now says its source
+        if source is not None and row.credit == Code.SURPLUS:
+            transfers += _take_back(session, source, Code(row.debit))
         else:
-            bucket = _current_bucket(account, destination)
-            transfers.append(Transfer(source, bucket, row.amount))
+            transfers += _mirror(account, row)
     return transfers
+
+
+def _take_back(session: Session, source: Source, destination: Code) -> list[Transfer]:
+    """Take what is unassigned of the source and what it has paid; the rest is owed again."""
+    source_id = source.transaction_id
+    shares = allocation.allocated(session, source.organization_id, source_id)
+    left = source.unassigned + sum(shares.values())
+    parts = ((Code.SURPLUS, left, source_id), (Code.UNBILLED, source.amount - left, None))
+    return allocation.deallocate(source_id, shares) + [
+        Transfer(bucket, destination, amount, None, from_source)
+        for bucket, amount, from_source in parts
+        if amount
+    ]
+
+
+def _mirror(account: Account, row: Entry) -> list[Transfer]:
+    """The row with debit and credit swapped."""
+    source, destination = Code(row.credit), Code(row.debit)
+    if source in _BUCKETS:
+        bucket = _current_bucket(account, source)
+        invoice_id = row.invoice_id if bucket == source else None
+        return [Transfer(bucket, destination, row.amount, invoice_id)]
+    if destination == Code.UNBILLED:
+        # Less may be unbilled by now than was taken from it.
+        return adjustments.credit_customer(account, source, row.amount)
+    return [Transfer(source, _current_bucket(account, destination), row.amount)]
 
 
 def _current_bucket(account: Account, bucket: Code) -> Code:

@@ -73,7 +73,7 @@ def credit_invoice(
     _check_creditable(invoice, amount)
     number = _next_number(account)
     fields.setdefault("description", f"Credit note {number} for invoice {invoice.number}")
-    transfers = [*_transfers(session, account, invoice, amount), *extra]
+    transfers = [*_transfers(account, invoice, amount), *extra]
     rows = posting.post(
         session, account, transfers, kind=kind, now=now, by=by, reason=reason, **fields
     )
@@ -98,9 +98,11 @@ def _next_number(account: Account) -> str:
     return f"{number_prefix(account.organization_id)}-C{account.credit_notes:04d}"
 
 
-def _transfers(session: Session, account: Account, invoice: Invoice, amount: int) -> list[Transfer]:
+def _transfers(account: Account, invoice: Invoice, amount: int) -> list[Transfer]:
     already_paid = amount - min(amount, invoice.open)
-    transfers = allocation.deallocate_from_invoice(session, invoice, already_paid)
+    transfers = []
+    if already_paid:
+        transfers.append(Transfer(Code.INVOICED, Code.SURPLUS, already_paid, invoice.id))
     transfers.append(Transfer(Code.REVENUE, Code.INVOICED, amount, invoice.id))
     if already_paid and account.payment_mode == PREPAID:
         transfers.append(Transfer(Code.SURPLUS, Code.PREPAID, already_paid))

@@ -19,7 +19,7 @@ from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger import bulk_writes, posting
+from billing.actions.ledger import bulk_writes, posting, sources
 from billing.actions.ledger.entries import Posted, enter
 from billing.actions.ledger.refusals import AmountTooLarge
 from billing.actions.payments import allocation
@@ -132,7 +132,9 @@ def write(
     }
     if month_ends:
         columns["month_ends_at"] = month_ends
-    bulk_writes.write(session, [issue.posted for issue in issues], now=now, columns=columns)
+    posted = [issue.posted for issue in issues]
+    bulk_writes.write(session, posted, now=now, columns=columns)
+    sources.note_all(session, posted)
     paying: list[Issue] = []
     for issue in issues:
         transfers = issue.posted.posting.transfers

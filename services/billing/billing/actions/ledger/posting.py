@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import alerts
+from billing.actions.ledger import sources
 from billing.actions.ledger.entries import Posted, enter
 from billing.actions.ledger.refusals import AccountClosed, AccountFrozen, AmountTooLarge
 from billing.models import Account, Entry, Spending
@@ -53,8 +54,8 @@ def post(
 ) -> list[Entry]:
     """Post the transfers as one transaction and return its rows, which the session writes.
 
-    ``payment_id``: the payment that all transfers belong to. ``fields``: further columns of the
-    first row. Raises AmountTooLarge if a figure would not fit.
+    ``payment_id``: the payment that it is about. ``fields``: further columns of the first row.
+    Raises AmountTooLarge if a figure would not fit.
     """
     snapshot = _snapshot_of(account, now)
     admitted = within_range(snapshot, Posting(kind, tuple(transfers), description))
@@ -68,6 +69,7 @@ def post(
     for name, value in fields.items():
         setattr(rows[0], name, value)
     session.add_all(rows)
+    sources.note_all(session, [posted], payment_id=payment_id)
     if snapshot.spent:
         _add_to_spending(session, account, snapshot.spent, now)
     # A change of payment mode is part of a change of terms, which checks the thresholds at its end.
@@ -100,7 +102,7 @@ def _entries(account: Account, posted: Posted, payment_id: str | None) -> list[E
             "provider_id": account.provider_id,
             "transaction_id": ids.of_uuid("txn", row.transaction_id),
             "invoice_id": transfer.invoice_id,
-            "payment_id": payment_id or transfer.payment_id,
+            "payment_id": payment_id,
         }
         rows.append(Entry(**{**row._asdict(), **texts}))
     return rows

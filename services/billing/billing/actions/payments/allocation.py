@@ -14,10 +14,10 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models import Account, Entry, Invoice, Payment
+from billing.models import Account, Entry, Invoice
 from billing.models.drafts import Draft
 from billing.models.invoice import AWAITING_ONLY
-from billing.values import AWAITING, PAID, Code, Transfer, format_money
+from billing.values import AWAITING, OWN, PAID, Code, Transfer, format_money
 
 
 def open_invoices(session: Session, account: Account) -> list[Invoice]:
@@ -44,46 +44,43 @@ def pay_from_surplus(invoices: Iterable[Invoice | Draft], available: int) -> lis
     return settle(Code.SURPLUS, invoices, available)
 
 
-def settle(source: Code, invoices: Iterable[Invoice | Draft], available: int) -> list[Transfer]:
-    """Settle the invoices from ``source`` in their order, until ``available`` is used up."""
+def settle(
+    source: Code,
+    invoices: Iterable[Invoice | Draft],
+    available: int,
+    source_id: str | None = None,
+) -> list[Transfer]:
+    """Settle the invoices from ``source`` in their order, until ``available`` is used up.
+    ``source_id``: the transaction whose surplus pays; None: the oldest surplus."""
     transfers = []
     for invoice in invoices:
         part = min(available, invoice.open)
         if part:
-            transfers.append(Transfer(source, Code.INVOICED, part, invoice.id))
+            transfers.append(Transfer(source, Code.INVOICED, part, invoice.id, source_id))
             available -= part
     return transfers
 
 
-def allocated(session: Session, payment: Payment) -> dict[str, int]:
-    """By invoice, the amount allocated to it from this payment."""
-    shares = queries.allocations(session, payment.organization_id, [payment.id])[payment.id]
-    return {share.invoice_id: share.amount for share in shares}
-
-
-def deallocate(shares: Mapping[str, int]) -> list[Transfer]:
-    """Return these amounts from the invoices to the surplus."""
+def deposit(source: Code, invoices: Iterable[Invoice], amount: int) -> list[Transfer]:
+    """Receive money from ``source`` as surplus and pay the invoices from it, in their order."""
     return [
-        Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id)
-        for invoice_id, amount in shares.items()
+        Transfer(source, Code.SURPLUS, amount),
+        *settle(Code.SURPLUS, invoices, amount, OWN),
     ]
 
 
-def deallocate_from_invoice(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
-    """Return an amount that is paid on an invoice to the surplus.
+def allocated(session: Session, organization_id: str, source_id: str) -> dict[str, int]:
+    """By invoice, what the source has paid of it."""
+    shares = queries.shares(session, organization_id, [source_id])[source_id]
+    return {share.invoice_id: share.amount for share in shares}
 
-    First what was paid without a payment (directly from the surplus), then the newest payments, so
-    that each payment still shows what it has paid.
-    """
-    payments = queries.payments_of(session, invoice)
-    without_payment = invoice.paid - sum(share for _, share in payments)
-    transfers = []
-    for payment_id, share in [(None, without_payment), *payments]:
-        part = min(amount, share)
-        if part:
-            transfers.append(Transfer(Code.INVOICED, Code.SURPLUS, part, invoice.id, payment_id))
-            amount -= part
-    return transfers
+
+def deallocate(source_id: str, shares: Mapping[str, int]) -> list[Transfer]:
+    """Return these amounts from the invoices to the source."""
+    return [
+        Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id, source_id)
+        for invoice_id, amount in shares.items()
+    ]
 
 
 def update_invoices(

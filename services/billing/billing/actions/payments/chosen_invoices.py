@@ -1,4 +1,4 @@
-"""The invoices that a payment names."""
+"""The invoices that money is for."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,13 +6,31 @@ from chassis.errors import Conflict, invalid
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.payments import allocation
 from billing.models import Account, Invoice
-from billing.values import AWAITING
+from billing.values import AWAITING, PREPAID
 
 
 class InvoiceNotPayable(Conflict):
     code = "invoice_not_payable"
     detail = "This invoice is already paid or void. Leave it out."
+
+
+class PostpaidOnly(Conflict):
+    code = "postpaid_only"
+    detail = "This account is prepaid, so it has no invoices to pay."
+
+
+def to_pay(session: Session, account: Account, invoice_ids: Sequence[str] | None) -> list[Invoice]:
+    """The invoices that money pays as it comes in: those named, or the oldest first; none if the
+    account is prepaid. Raises PostpaidOnly, Invalid, InvoiceNotPayable."""
+    if account.payment_mode == PREPAID:
+        if invoice_ids is not None:
+            raise PostpaidOnly()
+        return []
+    if invoice_ids is None:
+        return allocation.open_invoices(session, account)
+    return get(session, account, invoice_ids, {})
 
 
 def get(

@@ -16,7 +16,7 @@ from billing.actions.accounts import audit_log, payment_methods, wallet
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation, chosen_invoices
 from billing.models import Account, Entry, Payment
-from billing.values import POSTPAID, Code, Transfer, local_day
+from billing.values import POSTPAID, local_day
 
 
 class AccountPrepaid(Conflict):
@@ -45,17 +45,14 @@ def record_payment(
     account = wallet.lock_for_deposit(session, organization_id, method)
     check_postpaid(account)
     received_on = _check_day(account, received_on, now)
-    if invoice_ids is None:
-        invoices = allocation.open_invoices(session, account)
-    else:
-        invoices = chosen_invoices.get(session, account, invoice_ids, {})
+    invoices = chosen_invoices.to_pay(session, account, invoice_ids)
     source = payment_methods.check(account, method)
     wallet.check_provider_funds(session, account, method, amount)
     payment_id = ids.new("pay")
     rows = posting.post(
         session,
         account,
-        [Transfer(source, Code.SURPLUS, amount), *allocation.pay_from_surplus(invoices, amount)],
+        allocation.deposit(source, invoices, amount),
         kind="payment",
         now=now,
         by=by,

@@ -56,10 +56,12 @@ def assign_payment(
     check_postpaid(account)
     if payment.status != "received":
         raise PaymentReversed()
-    before = allocation.allocated(session, payment)
+    source_id = payment.transaction_id
+    before = allocation.allocated(session, organization_id, source_id)
     invoices = chosen_invoices.get(session, account, patch["invoice_ids"], before)
-    available = min(payment.amount, sum(before.values()) + account.surplus)
-    transfers = _reallocate(before, _new_shares(invoices, before, available))
+    unassigned = queries.sources(session, organization_id, [source_id])[source_id].unassigned
+    after = _new_shares(invoices, before, sum(before.values()) + unassigned)
+    transfers = _reallocate(source_id, before, after)
     if not transfers:
         return shown
     if payment.edits >= queries.MAX_EDITS:
@@ -113,7 +115,9 @@ def _new_shares(
     return shares
 
 
-def _reallocate(before: Mapping[str, int], after: Mapping[str, int]) -> list[Transfer]:
+def _reallocate(
+    source_id: str, before: Mapping[str, int], after: Mapping[str, int]
+) -> list[Transfer]:
     """Turn one allocation into the other: first the invoices that get less, then the others."""
     less: dict[str, int] = {}
     more: dict[str, int] = {}
@@ -123,7 +127,7 @@ def _reallocate(before: Mapping[str, int], after: Mapping[str, int]) -> list[Tra
             less[invoice_id] = -change
         elif change > 0:
             more[invoice_id] = change
-    return allocation.deallocate(less) + [
-        Transfer(Code.SURPLUS, Code.INVOICED, amount, invoice_id)
+    return allocation.deallocate(source_id, less) + [
+        Transfer(Code.SURPLUS, Code.INVOICED, amount, invoice_id, source_id)
         for invoice_id, amount in more.items()
     ]

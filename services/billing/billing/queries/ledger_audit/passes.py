@@ -13,7 +13,12 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from billing.models import Account, LedgerAudit, Provider
-from billing.queries.ledger_audit import account_checks, document_checks, journal_checks
+from billing.queries.ledger_audit import (
+    account_checks,
+    allocation_checks,
+    document_checks,
+    journal_checks,
+)
 from billing.queries.ledger_audit.account_checks import Book
 from billing.queries.ledger_audit.discrepancy import BUCKETS, Discrepancy
 
@@ -105,6 +110,7 @@ def _discrepancies(
     session: Session, provider_id: str, books: dict[str, Book], sums: Sequence[Any]
 ) -> list[Discrepancy]:
     ids = list(books)
+    surpluses = {book.organization_id: book.buckets["surplus"] for book in books.values()}
     invoiced_seqs = {book.organization_id: book.invoiced_seq for book in books.values()}
     return [
         *account_checks.invalid_rows(books, provider_id, sums),
@@ -116,6 +122,9 @@ def _discrepancies(
         *account_checks.wrong_parts(session, books),
         *document_checks.wrong_spendings(session, ids),
         *document_checks.wrong_ranges(session, invoiced_seqs),
+        *allocation_checks.wrong_surpluses(session, surpluses),
+        *allocation_checks.wrong_sources(session, ids),
+        *allocation_checks.wrong_payments(session, ids),
     ]
 
 

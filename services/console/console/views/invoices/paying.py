@@ -58,6 +58,34 @@ def payments(org: str) -> ResponseReturnValue:
     return page.show("payments.html", organization=organization, payments=payments)
 
 
+@blp.route("/payments/allocate", methods=["GET", "POST"])
+@needs("payments.record")
+def allocate(org: str) -> ResponseReturnValue:
+    """Pay open invoices from the credit on the account."""
+    customer = money_form.load(org)
+    form_page = FormPage(
+        "Pay open invoices from credit?",
+        "Pay invoices",
+        _allocated,
+        lead="Credit that was left unassigned pays the oldest invoices, the oldest credit first.",
+        back="invoices.payments",
+        amounts=(("Amount due", customer.account["amount_due"]),) if customer.account else (),
+    )
+    return money_form.handle(
+        customer,
+        form_page,
+        (),
+        lambda form: money_form.post(customer, "account/allocate", {}, form),
+    )
+
+
+def _allocated(result: Mapping[str, Any]) -> str:
+    paid = len({part["invoice_id"] for part in result["allocations"]})
+    if not paid:
+        return "Nothing was paid: there is no credit, or no open invoice."
+    return f"Credit was allocated to {paid} invoice{'' if paid == 1 else 's'}."
+
+
 @blp.route("/payments/<payment>/assign", methods=["GET", "POST"])
 @needs("payments.record")
 def reassign(org: str, payment: str) -> ResponseReturnValue:

@@ -4,7 +4,7 @@ from chassis.runtime import clock
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from console.clients import Refusal, fetch_all
+from console.clients import Refusal
 from console.values import days
 from console.views import page
 from console.views.invoices.blueprint import blp
@@ -44,27 +44,14 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/invoices/<invoice>")
 @needs("invoices.read")
 def detail(org: str, invoice: str) -> ResponseReturnValue:
-    """One invoice with its lines and payments."""
+    """One invoice with its lines and what paid it."""
     api, base = page.api(), f"/v1/organizations/{org}"
-    document = api.get(f"{base}/invoices/{invoice}")
-    around = fetch_all(
-        organization=lambda: api.get(base), payments=lambda: api.get(f"{base}/payments", limit=200)
-    )
-    if not (organization := around["organization"]):
-        raise organization.refusal
-    payments = around["payments"]
-    paid_by = []
-    for payment in payments["data"] if payments else ():
-        for share in payment["invoices"]:
-            if share["invoice_id"] == invoice:
-                paid_by.append((payment, share["amount"]))
+    document, organization = api.get(f"{base}/invoices/{invoice}"), api.get(base)
     return page.show(
         "invoice.html",
         organization=organization,
         document=document,
         lines=document["lines"][:MAX_LINES],
-        payments=payments,
-        paid_by=paid_by,
         late=_late(document, organization["timezone"]),
     )
 

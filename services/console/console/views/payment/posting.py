@@ -17,8 +17,14 @@ from console.views.payment.blueprint import blp
 def top_up(org: str) -> ResponseReturnValue:
     """Top up the account."""
     customer = money_form.load(org)
+    is_postpaid = bool(customer.account) and customer.account["payment_mode"] == "postpaid"
     form_page = FormPage(
-        "Top up", "Top up", lambda result: f"Topped up {customer.money(result['amount'])}."
+        "Top up",
+        "Top up",
+        lambda result: f"Topped up {customer.money(result['amount'])}.",
+        lead="It pays the oldest invoices. Any excess stays as credit and pays later invoices."
+        if is_postpaid
+        else "",
     )
     return money_form.handle(
         customer,

@@ -1,0 +1,201 @@
+"""Each part of what an invoice was paid knows the money that paid it.
+
+For what was posted before, the sources and their allocations are rebuilt from the journal.
+
+Revision ID: 0007
+Revises: 0006
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import chassis.db.columns
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+_SURPLUS, _INVOICED = 2, 4
+_BATCH = 10_000
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sources",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("transaction_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("payment_id", sa.Uuid(), nullable=True),
+        sa.Column("amount", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("unassigned", chassis.db.columns.BigInt, nullable=False),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_sources_amount")),
+        sa.CheckConstraint(
+            "unassigned >= 0 AND unassigned <= amount", name=op.f("ck_sources_unassigned")
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "transaction_id", name=op.f("pk_sources")),
+    )
+    op.create_table(
+        "allocations",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("source_id", sa.Uuid(), nullable=False),
+        sa.Column("invoice_id", sa.Uuid(), nullable=True),
+        sa.Column("amount", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_allocations_amount")),
+        sa.PrimaryKeyConstraint("organization_id", "seq", "source_id", name=op.f("pk_allocations")),
+    )
+    _rebuild()
+    op.create_index(
+        "ix_sources_unassigned",
+        "sources",
+        ["organization_id", "seq"],
+        postgresql_where=sa.text("unassigned > 0"),
+        sqlite_where=sa.text("unassigned > 0"),
+    )
+    op.create_index("ix_allocations_source_id", "allocations", ["organization_id", "source_id"])
+    op.create_index(
+        "ix_allocations_invoice_id",
+        "allocations",
+        ["organization_id", "invoice_id"],
+        postgresql_where=sa.text("invoice_id IS NOT NULL"),
+        sqlite_where=sa.text("invoice_id IS NOT NULL"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("allocations")
+    op.drop_table("sources")
+
+
+def _table(name: str) -> sa.Table:
+    return sa.Table(name, sa.MetaData(), autoload_with=op.get_bind())
+
+
+def _rebuild() -> None:
+    """Follow each account's surplus through its journal."""
+    sources, allocations = _table("sources"), _table("allocations")
+    pending: dict[sa.Table, list[dict[str, Any]]] = {sources: [], allocations: []}
+    for _, rows in groupby(_rows(), attrgetter("organization_id")):
+        book = _Book()
+        for row in rows:
+            book.add(row)
+        pending[sources] += book.sources.values()
+        pending[allocations] += book.allocations
+        if sum(map(len, pending.values())) >= _BATCH:
+            _write(pending)
+    _write(pending)
+
+
+def _rows() -> Iterable[Any]:
+    columns = _table("journal").c
+    query = (
+        sa.select(
+            columns.organization_id,
+            columns.seq,
+            columns.transaction_id,
+            columns.kind,
+            columns.debit,
+            columns.amount,
+            columns.invoice_id,
+            columns.payment_id,
+            columns.refunded_id,
+            columns.posted_at,
+        )
+        .where(sa.or_(columns.debit == _SURPLUS, columns.credit == _SURPLUS))
+        .order_by(columns.organization_id, columns.seq)
+    )
+    return op.get_bind().execute(query, execution_options={"yield_per": _BATCH})
+
+
+def _write(pending: dict[sa.Table, list[dict[str, Any]]]) -> None:
+    for table, rows in pending.items():
+        if rows:
+            op.bulk_insert(table, rows)
+            rows.clear()
+
+
+class _Book:
+    """The sources of one account, oldest first, and what each row of its journal did to them."""
+
+    def __init__(self) -> None:
+        self.sources: dict[Any, dict[str, Any]] = {}
+        self.allocations: list[dict[str, Any]] = []
+        self._by_payment: dict[Any, Any] = {}
+        # By invoice: by source, what it has paid, in the order of the last payment.
+        self._paid: dict[Any, dict[Any, int]] = defaultdict(dict)
+
+    def add(self, row: Any) -> None:
+        if row.debit == _SURPLUS:
+            self._take(row)
+        elif row.debit == _INVOICED:
+            self._give_back(row)
+        else:
+            self._receive(row)
+
+    def _receive(self, row: Any) -> None:
+        source = self.sources.setdefault(
+            row.transaction_id,
+            {
+                "organization_id": row.organization_id,
+                "transaction_id": row.transaction_id,
+                "seq": row.seq,
+                "kind": row.kind,
+                "payment_id": row.payment_id if row.kind == "payment" else None,
+                "amount": 0,
+                "unassigned": 0,
+            },
+        )
+        source["amount"] += row.amount
+        source["unassigned"] += row.amount
+        if row.kind == "payment":
+            self._by_payment[row.payment_id] = row.transaction_id
+
+    def _first(self, row: Any) -> list[Any]:
+        """The source that the row names: its payment's, or the one that it reverses."""
+        named = self._by_payment.get(row.payment_id, row.refunded_id)
+        return [named] if named in self.sources else []
+
+    def _take(self, row: Any) -> None:
+        order = [*self._first(row), *self.sources]
+        self._move(row, ((id_, self.sources[id_]["unassigned"]) for id_ in order), 1)
+
+    def _give_back(self, row: Any) -> None:
+        paid = self._paid[row.invoice_id]
+        order = [*self._first(row), *reversed(paid)]
+        self._move(row, ((id_, paid.get(id_, 0)) for id_ in order), -1)
+
+    def _move(self, row: Any, parts: Iterable[tuple[Any, int]], sign: int) -> None:
+        left, moved = row.amount, defaultdict[Any, int](int)
+        for source_id, available in parts:
+            part = min(left, available - moved[source_id])
+            if part > 0:
+                moved[source_id] += part
+                left -= part
+        if left:
+            raise ValueError(f"row {row.seq} of {row.organization_id} moves money without a source")
+        for source_id, part in moved.items():
+            if not part:
+                continue
+            self.sources[source_id]["unassigned"] -= sign * part
+            if row.invoice_id is not None:
+                paid = self._paid[row.invoice_id]
+                before = paid.pop(source_id, 0) if sign > 0 else paid[source_id]
+                paid[source_id] = before + sign * part
+            self.allocations.append(
+                {
+                    "organization_id": row.organization_id,
+                    "seq": row.seq,
+                    "source_id": source_id,
+                    "invoice_id": row.invoice_id,
+                    "amount": sign * part,
+                    "posted_at": row.posted_at,
+                }
+            )

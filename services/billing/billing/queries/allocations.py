@@ -1,0 +1,106 @@
+"""Reading what sources of money have paid."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from billing.models import Allocation, Invoice, Source
+from billing.values import format_money
+
+_PAID: Any = func.sum(Allocation.amount)
+
+
+class Share(NamedTuple):
+    """What a source has paid of an invoice."""
+
+    invoice_id: str
+    number: str
+    amount: int
+
+
+def sources(
+    session: Session, organization_id: str, transaction_ids: Collection[str]
+) -> dict[str, Source]:
+    """Those of these transactions that are sources, by id."""
+    query = select(Source).where(
+        Source.organization_id == organization_id, Source.transaction_id.in_(transaction_ids)
+    )
+    return {source.transaction_id: source for source in session.scalars(query)}
+
+
+def shares(
+    session: Session, organization_id: str, source_ids: Collection[str]
+) -> dict[str, list[Share]]:
+    """By source, what it has paid, oldest invoice first."""
+    rows = session.execute(
+        select(Allocation.source_id, Invoice.id, Invoice.number, _PAID)
+        .join(
+            Invoice,
+            (Invoice.organization_id == Allocation.organization_id)
+            & (Invoice.id == Allocation.invoice_id),
+        )
+        .where(Allocation.organization_id == organization_id, Allocation.source_id.in_(source_ids))
+        .group_by(Allocation.source_id, Invoice.id, Invoice.number)
+        .having(_PAID != 0)
+        .order_by(Invoice.id)
+    )
+    by_source: dict[str, list[Share]] = {source_id: [] for source_id in source_ids}
+    for source_id, invoice_id, number, amount in rows:
+        by_source[source_id].append(Share(invoice_id, number, int(amount)))
+    return by_source
+
+
+def shares_of_invoice(
+    session: Session, organization_id: str, invoice_id: str
+) -> list[tuple[str, int]]:
+    """The sources that have paid the invoice, those that did so last first, and how much."""
+    paid_last = func.max(Allocation.seq).filter(Allocation.amount > 0)
+    rows = session.execute(
+        select(Allocation.source_id, _PAID)
+        .join(
+            Source,
+            (Source.organization_id == Allocation.organization_id)
+            & (Source.transaction_id == Allocation.source_id),
+        )
+        .where(Allocation.organization_id == organization_id, Allocation.invoice_id == invoice_id)
+        .group_by(Allocation.source_id, Source.seq)
+        .having(_PAID != 0)
+        .order_by(paid_last.desc(), Source.seq.desc())
+    )
+    return [(source_id, int(amount)) for source_id, amount in rows]
+
+
+def show_allocations(session: Session, invoice: Invoice) -> list[dict[str, Any]]:
+    """What has paid the invoice, as the API shows it, first payer first."""
+    paid = shares_of_invoice(session, invoice.organization_id, invoice.id)[::-1]
+    known = sources(session, invoice.organization_id, [source_id for source_id, _ in paid])
+    return [
+        {
+            "source": source_id,
+            "kind": known[source_id].kind,
+            "payment_id": known[source_id].payment_id,
+            "amount": format_money(amount, invoice.currency),
+        }
+        for source_id, amount in paid
+    ]
+
+
+def assignments(
+    session: Session, organization_id: str, seqs: Sequence[int], currency: str
+) -> list[dict[str, Any]]:
+    """What these rows of the journal paid: the source, the invoice and the amount."""
+    rows = session.scalars(
+        select(Allocation)
+        .where(Allocation.organization_id == organization_id, Allocation.seq.in_(seqs))
+        .order_by(Allocation.seq, Allocation.source_id)
+    )
+    return [
+        {
+            "source": row.source_id,
+            "invoice_id": row.invoice_id,
+            "amount": format_money(row.amount, currency),
+        }
+        for row in rows
+    ]
