@@ -96,6 +96,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"GET {O}/account": (Sample(),),
     f"PATCH {O}/account": (Sample(says(credit_limit="500"), "settle"),),
     f"POST {O}/account/top-ups": (Sample(says(**_PAID), "settle"),),
+    f"POST {O}/account/allocate": (Sample(says(), "settle"),),
     f"POST {O}/account/withdrawals": (Sample(says(**_PAID, reason="a test"), "settle"),),
     f"POST {O}/account/charges": (
         Sample(says(amount="1", kind="usage", description="a call"), "spend"),
