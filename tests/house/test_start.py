@@ -16,6 +16,7 @@ RARE = (
     "joserfc",
     "kombu",
     "mako",
+    "psycopg",
     "urllib3",
 )
 # What each of these modules may load all the same.

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import psycopg
+from psycopg import Error as Error  # noqa: PLC0414 - of the connections made here
 from psycopg import errors
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError

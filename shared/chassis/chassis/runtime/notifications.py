@@ -5,9 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import psycopg
-
-from chassis.db import postgres
 from chassis.db.database import Database
 from chassis.runtime import log
 from chassis.runtime.backoff import Backoff
@@ -57,6 +54,8 @@ def listen(url: str, channels: Channels, sleeper: Sleeper, stop: threading.Event
     """Call the function of a channel at each of its notifications, and wake the sleeper when the
     connection is made or lost: something may have been missed. Reconnects until told to stop. Where
     a pooler keeps notifications to itself, it says so and ends."""
+    from chassis.db import postgres  # the driver takes long to import, and embedded mode needs none
+
     backoff = Backoff(1.0, 10.0)
     outage = Outage(_LOG, "notifications.failed", "notifications.recovered")
     while not stop.is_set():
@@ -74,7 +73,7 @@ def listen(url: str, channels: Channels, sleeper: Sleeper, stop: threading.Event
                 while not stop.is_set():
                     for notification in connection.notifies(timeout=2, stop_after=1):
                         channels[notification.channel]()
-        except psycopg.Error as problem:
+        except postgres.Error as problem:
             outage.failed(problem)
         finally:
             if sleeper.is_woken:
@@ -83,7 +82,7 @@ def listen(url: str, channels: Channels, sleeper: Sleeper, stop: threading.Event
         backoff.wait(stop)
 
 
-def _is_pooled(connection: psycopg.Connection[Any]) -> bool:
+def _is_pooled(connection: Any) -> bool:
     """Whether someone between us and the server answers logins in its place."""
     served_by: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
     return bool(served_by[0] != connection.info.backend_pid)
