@@ -10,7 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 pytestmark = pytest.mark.both_databases
 
-CHANGES = ["UPDATE journal SET amount = 2", "DELETE FROM journal"]
+CHANGES = [
+    "UPDATE journal SET amount = 2",
+    "DELETE FROM journal",
+    "UPDATE allocations SET amount = 2",
+    "DELETE FROM allocations",
+]
 
 
 def attempt(database, statement):
@@ -19,8 +24,9 @@ def attempt(database, statement):
 
 
 def test_rows_are_added_and_never_changed(world):
-    org = world.open()
+    org = world.open("postpaid", limit="10")
     world.top_up(org, "1")
+    world.withdraw(org, "0.5")
     before = world.stored_rows(org)[1:]
     for change in CHANGES:
         with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
@@ -30,9 +36,11 @@ def test_rows_are_added_and_never_changed(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("change", [*CHANGES, "TRUNCATE journal"])
+@pytest.mark.parametrize("change", [*CHANGES, "TRUNCATE journal", "TRUNCATE allocations"])
 def test_the_application_may_not_change_the_journal_and_the_owner_is_refused(world, owner, change):
-    world.top_up(world.open(), "1")
+    org = world.open("postpaid", limit="10")
+    world.top_up(org, "1")
+    world.withdraw(org, "0.5")
     with pytest.raises(DBAPIError) as refused:
         attempt(world.database, change)
     assert refused.value.orig.sqlstate == "42501"

@@ -213,7 +213,7 @@ def test_a_surplus_pays_the_monthly_invoice(world):
 
 
 @pytest.mark.both_databases
-def test_a_surplus_pays_open_invoices_first_and_publishes_what_is_paid(world):
+def test_a_surplus_pays_the_new_invoice_and_leaves_the_older_ones(world):
     orgs = [opened(world) for _ in range(3)]
     for org in orgs:
         charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
@@ -232,17 +232,17 @@ def test_a_surplus_pays_open_invoices_first_and_publishes_what_is_paid(world):
             )
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     left = [[i["open"] for i in reversed(listed(world, org))] for org in orgs]
-    assert left == [["6.00", "7.00"], ["0.00", "5.00"], ["0.00", "0.00"]]
-    assert [account(world, org).surplus for org in orgs] == [0, 0, 3_000_000]
+    assert left == [["10.00", "3.00"], ["10.00", "0.00"], ["10.00", "0.00"]]
+    assert [account(world, org).surplus for org in orgs] == [0, 5_000_000, 13_000_000]
     issued = ["invoice_issued", "invoice_issued"]
     assert [names(world, org) for org in orgs] == [
         issued,
         [*issued, "invoice_paid"],
-        [*issued, "invoice_paid", "invoice_paid"],
+        [*issued, "invoice_paid"],
     ]
     assert [world.last_published(org, "invoice_issued")["open"] for org in orgs] == [
-        "7.00",
-        "5.00",
+        "3.00",
+        "0.00",
         "0.00",
     ]
     for org in orgs:

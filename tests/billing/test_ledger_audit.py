@@ -103,7 +103,8 @@ def tampering(owner):
             ).all():
                 session.execute(text(f"DROP TRIGGER {name}"))
         else:
-            session.execute(text("ALTER TABLE journal DISABLE TRIGGER USER"))
+            for table in ("journal", "allocations"):
+                session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         yield session
         session.rollback()
 

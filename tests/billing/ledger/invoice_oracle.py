@@ -55,7 +55,7 @@ class InvoiceOracle(PostingOracle):
         self.post(
             wallet,
             Done(NOW, "invoice", 0, self.now),
-            [*effects, *self.settle(wallet, wallet.surplus)],
+            [*effects, *self.settle(wallet, wallet.surplus, bills=[bill])],
         )
         if before is None:
             wallet.past = []

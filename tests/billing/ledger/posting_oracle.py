@@ -199,7 +199,7 @@ class PostingOracle:
             return self.post(
                 wallet,
                 done,
-                [("invoiced", amount, None), *self.settle(wallet, wallet.surplus)],
+                [("invoiced", amount, None), *self.settle(wallet, wallet.surplus, bills=[bill])],
             )
         return self.spend(wallet, amount, cost)
 

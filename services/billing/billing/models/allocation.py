@@ -42,9 +42,9 @@ class Source(Base):
 class Allocation(Base):
     """What a row of the journal took from a source, or, below zero, gave back to it.
 
-    ``seq``: the row. ``invoice_id``: the invoice that it paid; None if the money left the surplus
-    otherwise. What an invoice was paid is the sum of its allocations, and what is unassigned of a
-    source its amount less all of them.
+    Never changed once written. ``seq``: the row. ``invoice_id``: the invoice that it paid; None if
+    the money left the surplus otherwise. What an invoice was paid is the sum of its allocations,
+    and what is unassigned of a source its amount less all of them.
     """
 
     __tablename__ = "allocations"

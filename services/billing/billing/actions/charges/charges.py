@@ -120,5 +120,5 @@ def _bill(
     if cost:
         transfers.append(Transfer(Code.COST, Code.WALLET, cost))
     if invoice:
-        transfers += invoices.issue_transfers(session, account, invoice)
+        transfers += invoices.issue_transfers(invoice, account.surplus)
     return invoice, transfers

@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.invoicing import invoices
 from billing.actions.invoicing.invoices import Issue
-from billing.actions.payments import allocation
-from billing.models import Account, Invoice, Provider
+from billing.models import Account, Provider
 from billing.models.drafts import Customer, MonthEnd, Period, month_range
 from billing.values import SEALED, format_money, month_end
 
@@ -30,7 +29,6 @@ class _Facts(NamedTuple):
     ends: Mapping[str, MonthEnd]
     periods: Mapping[str, Period]
     sellers: Mapping[str, Provider]
-    open_invoices: Mapping[str, Sequence[Invoice]]
 
 
 def run_billing(
@@ -68,15 +66,13 @@ def run_billing(
 
 def _read_facts(session: Session, due: Sequence[_Due], now: datetime) -> _Facts:
     if not due:
-        return _Facts({}, {}, {}, {})
+        return _Facts({}, {}, {})
     customers = [customer for customer, _ in due]
     organization_ids = [customer.organization_id for customer in customers]
-    with_surplus = [customer.organization_id for customer, columns in due if columns["surplus"]]
     return _Facts(
         queries.month_ends(session, customers, now),
         queries.last_periods(session, organization_ids),
         queries.sellers(session, {customer.provider_id for customer in customers}),
-        allocation.open_invoices_of(session, with_surplus),
     )
 
 
@@ -93,8 +89,7 @@ def _issue(
     period = facts.periods.get(organization_id)
     covered = month_range(customer, columns["seq"], columns["unbilled"], end, period, now)
     snapshot = invoices.snapshot_of(customer, seller, list(columns.values()), now)
-    open_invoices = facts.open_invoices.get(organization_id, ())
-    return invoices.prepare(customer, snapshot, seller, covered, open_invoices, now=now, by=SYSTEM)
+    return invoices.prepare(customer, snapshot, seller, covered, now=now, by=SYSTEM)
 
 
 def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) -> int:

@@ -72,8 +72,7 @@ def issue_invoice(
     previous = queries.last_periods(session, [organization_id]).get(organization_id)
     covered = unbilled_range(customer, account.seq, account.unbilled, previous, now)
     snapshot = snapshot_of(customer, seller, attrgetter(*READ)(account), now)
-    open_invoices = allocation.open_invoices(session, account) if account.surplus else []
-    issue = prepare(customer, snapshot, seller, covered, open_invoices, now=now, by=by)
+    issue = prepare(customer, snapshot, seller, covered, now=now, by=by)
     write(session, [issue], now=now, by=by)
     session.expire(account)
     invoice = session.get_one(Invoice, (organization_id, issue.invoice.id))
@@ -98,15 +97,13 @@ def prepare(
     snapshot: Snapshot,
     seller: Provider,
     covered: Range,
-    open_invoices: Sequence[Invoice],
     *,
     now: datetime,
     by: Actor,
 ) -> Issue:
-    """A regular invoice, posted on the snapshot. ``open_invoices``: which a surplus pays first.
-    Raises AmountTooLarge."""
+    """A regular invoice, posted on the snapshot, whose surplus pays it. Raises AmountTooLarge."""
     invoice = draft_regular(customer, seller, covered, now)
-    transfers = _transfers(invoice, [*open_invoices, invoice], snapshot.surplus)
+    transfers = issue_transfers(invoice, snapshot.surplus)
     posting_ = within_range(snapshot, Posting("invoice", transfers, f"Invoice {invoice.number}"))
     if isinstance(posting_, Refusal):
         raise AmountTooLarge()
@@ -172,20 +169,11 @@ def create_individual(
     return invoice
 
 
-def issue_transfers(session: Session, account: Account, invoice: Invoice) -> tuple[Transfer, ...]:
-    """Make the invoice due; a surplus pays open invoices at once, oldest first."""
-    if not account.surplus:
-        return _transfers(invoice, [], 0)
-    session.flush()
-    return _transfers(invoice, allocation.open_invoices(session, account), account.surplus)
-
-
-def _transfers(
-    invoice: Invoice | Draft, open_invoices: Iterable[Invoice | Draft], surplus: int
-) -> tuple[Transfer, ...]:
-    """``open_invoices``: oldest first, this one last."""
+def issue_transfers(invoice: Invoice | Draft, surplus: int) -> tuple[Transfer, ...]:
+    """Make the invoice due, and pay it from the surplus at once. Older open invoices take nothing
+    of that: it was left unassigned by choice."""
     due = Transfer(Code.INVOICED, Code.UNBILLED, invoice.total, invoice.id)
-    return (due, *allocation.pay_from_surplus(open_invoices, surplus))
+    return (due, *allocation.pay_from_surplus([invoice], surplus))
 
 
 def _seller_of(session: Session, account: Account) -> Provider:

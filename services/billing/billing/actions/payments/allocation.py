@@ -4,7 +4,6 @@
 writes them.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -22,21 +21,10 @@ from billing.values import AWAITING, OWN, PAID, Code, Transfer, format_money
 
 def open_invoices(session: Session, account: Account) -> list[Invoice]:
     """The invoices with a balance due, oldest first."""
-    return open_invoices_of(session, [account.organization_id])[account.organization_id]
-
-
-def open_invoices_of(
-    session: Session, organization_ids: Collection[str]
-) -> Mapping[str, list[Invoice]]:
-    """By organization, the invoices with a balance due, oldest first."""
-    invoices = defaultdict(list)
-    if organization_ids:
-        query = select(Invoice).where(
-            Invoice.organization_id.in_(organization_ids), text(AWAITING_ONLY)
-        )
-        for invoice in session.scalars(query.order_by(Invoice.id)):
-            invoices[invoice.organization_id].append(invoice)
-    return invoices
+    query = select(Invoice).where(
+        Invoice.organization_id == account.organization_id, text(AWAITING_ONLY)
+    )
+    return list(session.scalars(query.order_by(Invoice.id)))
 
 
 def pay_from_surplus(invoices: Iterable[Invoice | Draft], available: int) -> list[Transfer]:

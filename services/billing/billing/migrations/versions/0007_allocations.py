@@ -21,6 +21,26 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_POSTGRESQL = (
+    """
+    CREATE TRIGGER allocations_no_change BEFORE UPDATE OR DELETE ON allocations
+    FOR EACH ROW EXECUTE FUNCTION refuse_journal_change()
+    """,
+    """
+    CREATE TRIGGER allocations_no_truncate BEFORE TRUNCATE ON allocations
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_journal_change()
+    """,
+    """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = current_database() || '_app') THEN
+            EXECUTE format(
+                'REVOKE UPDATE, DELETE, TRUNCATE ON allocations FROM %I',
+                current_database() || '_app'
+            );
+        END IF;
+    END $$
+    """,
+)
 _SURPLUS, _INVOICED = 2, 4
 _BATCH = 10_000
 
@@ -69,10 +89,25 @@ def upgrade() -> None:
         sqlite_where=sa.text("invoice_id IS NOT NULL"),
     )
 
+    _make_append_only()
+
 
 def downgrade() -> None:
     op.drop_table("allocations")
     op.drop_table("sources")
+
+
+def _make_append_only() -> None:
+    """As the journal is, whose rows they explain."""
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in _POSTGRESQL:
+            op.execute(statement)
+        return
+    for change in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER allocations_no_{change.lower()} BEFORE {change} ON allocations "
+            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+        )
 
 
 def _table(name: str) -> sa.Table:
