@@ -106,6 +106,25 @@ def test_a_payment_pays_the_selected_invoices_and_is_reassigned(
     assert "0: reverse the payment instead" in at(customer, staff_console, "payments").rows[0]
 
 
+def test_credit_that_was_left_pays_open_invoices(
+    staff_console: Browser, provider: Provider
+) -> None:
+    customer, (first, second) = invoiced(provider, "10", "20")
+    customer.money("payments", amount="15", method="cash", invoice_ids=[])
+    at(customer, staff_console, "payments")
+
+    page = staff_console.click("Pay from credit")
+    assert page.facts["Amount due"] == "−15.00 EUR owed"
+    page = staff_console.submit()
+
+    assert "Credit was allocated to 2 invoices." in page.banners[0]
+    assert amounts(customer) == ["10.00", "5.00"]
+    at(customer, staff_console, "payments/allocate")
+    assert "Nothing was paid" in staff_console.submit().banners[0]
+    page = at(customer, staff_console, f"invoices/{second}")
+    assert ["Payment", "5.00 EUR"] in [row[:2] for row in page.rows]
+
+
 def test_a_payment_of_a_prepaid_account_is_a_top_up(
     staff_console: Browser, provider: Provider
 ) -> None:
