@@ -286,6 +286,71 @@ def test_the_billing_run_pays_from_the_oldest_money(world: World) -> None:
     assert unassigned(world, org) == [("payment", 0), ("top_up", 5)]
 
 
+def test_a_reversed_withdrawal_gives_the_money_back_to_its_source(world: World) -> None:
+    org, _ = customer(world)
+    payment = pay(world, org, "100")
+    withdrawn = world.withdraw(org, "100")
+
+    reverse(world, org, withdrawn["id"])
+    assert unassigned(world, org) == [("payment", 100)]
+    reverse(world, org, payment["transaction_id"])
+
+    account = world.account(org)
+    assert (account["expecting_invoice"], account["amount_due"]) == ("0.00", "0.00")
+    assert unassigned(world, org) == [("payment", 0)]
+
+
+def test_money_given_back_after_its_source_was_reversed_is_a_source_of_its_own(
+    world: World,
+) -> None:
+    org, _ = customer(world)
+    payment = pay(world, org, "100")
+    withdrawn = world.withdraw(org, "100")
+    reverse(world, org, payment["transaction_id"])
+
+    reverse(world, org, withdrawn["id"])
+
+    assert unassigned(world, org) == [("payment", 0), ("reversal", 100)]
+
+
+@pytest.mark.parametrize("spent", ["", "40"])
+def test_a_reversal_follows_the_money_through_changes_of_mode(world: World, spent: str) -> None:
+    org, _ = customer(world)
+    payment = pay(world, org, "100")
+    world.patch(org, {"payment_mode": "prepaid"})
+    if spent:
+        world.charge(org, spent)
+    world.patch(org, {"payment_mode": "postpaid"})
+
+    reverse(world, org, payment["transaction_id"])
+
+    account = world.account(org)
+    owed = f"-{spent}.00" if spent else "0.00"
+    assert (account["expecting_invoice"], account["amount_due"]) == (owed, "0.00")
+    assert unassigned(world, org) == [("payment", 0), ("mode_change", 0)]
+
+
+@pytest.mark.parametrize("kind", ["top_up", "goodwill"])
+def test_what_came_in_while_prepaid_and_paid_an_invoice_since_makes_it_due(
+    world: World, kind: str
+) -> None:
+    org = world.open(limit="100")
+    came_in = (top_up(world, org, "50") if kind == "top_up" else world.adjust(org, "50", kind))[
+        "id"
+    ]
+    world.patch(org, {"payment_mode": "postpaid"})
+    world.charge(org, "50")
+    invoice = issue(world, org)["id"]
+    other = pay(world, org, "50")
+
+    reverse(world, org, came_in)
+
+    assert read(world, org, invoice)["open"] == "50.00"
+    shown = world.call("GET", f"/v1/organizations/{org}/payments/{other['id']}").json
+    assert shown["unassigned"] == "50.00", "the money of others stays"
+    assert world.account(org)["expecting_invoice"] == "0.00"
+
+
 def test_the_upgrade_rebuilds_the_same_from_the_journal(world: World, owner: Database) -> None:
     org, (first, second) = customer(world, "30", "40")
     paid = [pay(world, org, amount, invoice) for amount, invoice in (("50", first), ("25", second))]
@@ -298,6 +363,13 @@ def test_the_upgrade_rebuilds_the_same_from_the_journal(world: World, owner: Dat
     body = {"amount": "20", "reason": "late"}
     world.call("POST", f"/v1/organizations/{org}/invoices/{invoice}/credit-notes", body)
     reverse(world, org, paid[1]["transaction_id"])
+    pay(world, org, "30")
+    withdrawn = world.withdraw(org, "70")
+    reverse(world, org, withdrawn["id"])
+    allocate(world, org)
+    for mode in ("prepaid", "postpaid"):
+        world.charge(org, "3")
+        world.patch(org, {"payment_mode": mode})
     world.withdraw(org, "1")
 
     with tampering(owner) as session:

@@ -83,6 +83,16 @@ def test_a_write_off_of_more_than_the_debt_is_refused(world: World, amount: str)
     assert world.account(org)["current_balance"] == "0.00"
 
 
+def test_a_write_off_counts_the_surplus_that_was_left(world: World) -> None:
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "50")
+    world.call("POST", f"/v1/organizations/{org}/invoices", {})
+    body = {"amount": "10", "method": "cash", "invoice_ids": []}
+    world.call("POST", f"/v1/organizations/{org}/payments", body)
+
+    assert world.post(org, "adjustments", _write_off("40.01")).json["debt"] == "40.00"
+
+
 def test_a_write_off_of_a_prepaid_debt_stops_at_zero(world: World) -> None:
     org = world.open(limit="100")
     world.charge(org, "30")

@@ -109,7 +109,7 @@ def test_a_payment_pays_the_selected_invoices_and_is_reassigned(
 def test_credit_that_was_left_pays_open_invoices(
     staff_console: Browser, provider: Provider
 ) -> None:
-    customer, (first, second) = invoiced(provider, "10", "20")
+    customer, (_, second) = invoiced(provider, "10", "20")
     customer.money("payments", amount="15", method="cash", invoice_ids=[])
     at(customer, staff_console, "payments")
 

@@ -16,6 +16,7 @@ from gateway.clients import HttpUpstream, InProcess
 
 from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, Fake, bearer, serve, token
+from tests.waiting import until
 
 PASSED = {
     "Accept": "text/csv",
@@ -200,6 +201,7 @@ def test_a_service_that_takes_too_long_is_503_without_a_retry(build: Build, meth
     url, end = serve(slow)
     client = build({"billing": HttpUpstream(url, read=0.1)}).client
     answer = client.open("/v1/wallet/top-ups", method=method, headers=bearer())
+    until(lambda: fake.seen)
     done.set()
     end()
     assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable")

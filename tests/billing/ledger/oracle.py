@@ -53,24 +53,46 @@ class Oracle(InvoiceOracle):
 
     def _reversal(self, wallet: Wallet, done: Done) -> list[Effect]:
         """Invoices it paid are due again; a prepaid customer has none, so its wallet owes it."""
-        source = done.source if wallet.mode == "postpaid" else None
         effects: list[Effect] = []
-        if source is not None:
-            shares = [(bill, bill.shares.get(source, 0)) for bill in wallet.bills]
-            effects += [("pay", -part, (bill, source)) for bill, part in shares if part]
-            left = source.left + sum(part for _, part in shares)
-            effects += [("surplus", -left, source), ("unbilled", source.amount - left, None)]
-        surplus = wallet.surplus
         for bucket, change, bill in done.effects:
-            if bucket == "pay" or (source is not None and bucket == "surplus"):
+            if bucket == "pay":
                 continue
-            for effect in self._mirror(wallet, bucket, change, bill):
-                short = -effect[1] - surplus if effect[0] == "surplus" else 0
-                if short > 0:  # spent in the meantime, so it is owed again
-                    effects += [("surplus", -surplus, None), ("unbilled", short, None)]
-                else:
-                    effects.append(effect)
+            if wallet.mode == "prepaid" or bucket not in ("surplus", "prepaid"):
+                effects += self._mirror(wallet, bucket, change, bill)
+            elif change > 0:
+                effects += self._take_back(wallet, done, change)
+            elif bucket == "surplus":
+                for source, part in done.taken:
+                    effects.append(("surplus", part, None if source.is_reversed else source))
+            else:
+                effects.append(("surplus", -change, None))
+        if done.source is not None:
+            done.source.is_reversed = True
         return effects
+
+    def _take_back(self, wallet: Wallet, done: Done, left: int) -> list[Effect]:
+        effects: list[Effect] = []
+        moved = left if done.source is None else done.source.moved
+        later = [
+            source
+            for source in wallet.sources
+            if source.kind in ("mode_change", "reversal") and source.number > done.number
+        ]
+        for source in [done.source, *later]:
+            if source is None:
+                continue
+            most = left if source is done.source else min(left, moved)
+            taken = min(source.left, most)
+            for bill in wallet.bills:
+                part = min(bill.shares.get(source, 0), most - taken)
+                if part:
+                    effects.append(("pay", -part, (bill, source)))
+                    taken += part
+            if taken:
+                effects.append(("surplus", -taken, source))
+            left -= taken
+            moved -= 0 if source is done.source else taken
+        return [*effects, ("unbilled", left, None)]
 
     def _mirror(self, wallet: Wallet, bucket: str, change: int, bill: Bill | None) -> list[Effect]:
         gain = change if bucket in ("prepaid", "surplus") else -change

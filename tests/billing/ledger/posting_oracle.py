@@ -80,13 +80,17 @@ class PostingOracle:
         held: int = 0,
         order: bool = True,
     ) -> Done:
+        done.number = len(wallet.done)
         for bucket, change, about in effects:
             if bucket == "pay":
                 self._pay(wallet, done, change, *about)
                 continue
             setattr(wallet, bucket, getattr(wallet, bucket) + change)
             if bucket == "surplus":
-                self._use(wallet, done, change, about)
+                done.taken += self._use(wallet, done, change, about)
+        if done.kind == "mode_change":
+            for source, part in done.taken:
+                source.moved += part
         wallet.held += held
         wallet.on_wallet -= done.cost
         if not wallet.fits(self.now):
@@ -102,9 +106,12 @@ class PostingOracle:
         self, wallet: Wallet, done: Done, change: int, source: Any
     ) -> list[tuple[Source, int]]:
         """Add to the transaction's own source, or take from the source or the oldest ones."""
+        if change > 0 and source is not None:
+            source.left += change
+            return []
         if change > 0:
             if done.source is None:
-                done.source = Source()
+                done.source = Source(done.kind, done.number)
                 wallet.sources.append(done.source)
             done.source.amount += change
             done.source.left += change
@@ -287,7 +294,7 @@ class PostingOracle:
     def adjust(self, wallet: Wallet, amount: int, kind: str) -> Done:
         self.check_status(wallet)
         if kind == "write_off":
-            if amount > max(0, -wallet.prepaid) + wallet.unbilled + wallet.invoiced:
+            if amount > max(0, -wallet.net):
                 raise Refused("write_off_exceeds_debt")
             if -amount > wallet.withdrawable:
                 raise Refused("insufficient_credits")
@@ -318,6 +325,7 @@ class PostingOracle:
     def change(self, wallet: Wallet, patch: dict[str, Any]) -> None:
         self.check_status(wallet)
         self.expire_credit_limit(wallet)
+        before = wallet.mode, wallet.limit_at(self.now)
         if "credit_limit" in patch or "credit_limit_expires_at" in patch:
             running = wallet.ends if wallet.ends and self.now < wallet.ends else None
             limit, ends = wallet.limit_at(self.now), patch.get("credit_limit_expires_at", running)
@@ -330,7 +338,7 @@ class PostingOracle:
                 wallet.temporary = limit
             wallet.ends = ends
         self._change_mode(wallet, patch.get("payment_mode", wallet.mode))
-        is_changed = "payment_mode" in patch or "credit_limit" in patch
+        is_changed = (wallet.mode, wallet.limit_at(self.now)) != before
         if is_changed and wallet.mode == "postpaid" and not wallet.limit_at(self.now):
             raise Refused("credit_limit_required")
         wallet.auto |= patch.get("auto_top_up", {})

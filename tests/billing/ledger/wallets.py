@@ -60,10 +60,15 @@ class Held:
 
 @dataclass(eq=False)
 class Source:
-    """Money that came in as surplus. ``left``: what of it still is."""
+    """Money that came in as surplus, with the transaction ``number``. ``left``: what of it still
+    is; ``moved``: what became prepaid."""
 
+    kind: str
+    number: int
     amount: int = 0
     left: int = 0
+    moved: int = 0
+    is_reversed: bool = False
 
 
 @dataclass
@@ -122,6 +127,8 @@ class Done:
     method: str = ""
     effects: list[Effect] = field(default_factory=list)
     source: Source | None = None
+    number: int = 0
+    taken: list[tuple[Source, int]] = field(default_factory=list)
     billable: bool = False
     bill: Bill | None = None
     undone: int = 0

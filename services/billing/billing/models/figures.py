@@ -143,8 +143,8 @@ class Figures(Buckets):
 
     @property
     def debt(self) -> int:
-        """What the customer owes, without regard to a surplus; never below zero."""
-        return max(0, -self.prepaid) + self.unbilled + self.invoiced
+        """What the customer owes once a surplus is counted; never below zero."""
+        return max(0, -self.net)
 
     @property
     def uncovered_debt(self) -> int:

@@ -22,6 +22,8 @@ from billing.queries.allocations import (
     shares_of_invoice,
     show_allocations,
     sources,
+    taken_by,
+    whereabouts,
 )
 from billing.queries.billing_run import (
     accounts_to_bill,
@@ -169,10 +171,12 @@ __all__ = [
     "sources",
     "state",
     "states",
+    "taken_by",
     "transactions",
     "transactions_batch",
     "unpublished_balances",
     "utc_day",
     "wallet_balance",
     "wallet_balances",
+    "whereabouts",
 ]

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.models import Allocation, Invoice, Source
+from billing.models import Allocation, Entry, Invoice, Source
 from billing.values import format_money
 
+MODE_CHANGE = "mode_change"
 _PAID: Any = func.sum(Allocation.amount)
 
 
@@ -70,6 +71,56 @@ def shares_of_invoice(
         .order_by(paid_last.desc(), Source.seq.desc())
     )
     return [(source_id, int(amount)) for source_id, amount in rows]
+
+
+def taken_by(session: Session, organization_id: str, seq: int) -> list[tuple[str, int]]:
+    """The sources from which the row of the journal took, and how much."""
+    rows = session.execute(
+        select(Allocation.source_id, Allocation.amount)
+        .where(Allocation.organization_id == organization_id, Allocation.seq == seq)
+        .order_by(Allocation.source_id)
+    )
+    return [(source_id, amount) for source_id, amount in rows]
+
+
+class Whereabouts(NamedTuple):
+    """The sources that may have what a row of the journal brought: its own, and those made later of
+    what had become prepaid, at most ``moved`` of them together."""
+
+    own: Source | None
+    later: Sequence[Source]
+    moved: int
+
+
+def whereabouts(session: Session, row: Entry) -> Whereabouts:
+    """Where the money of the row may be now, on a postpaid account."""
+    own = session.get(Source, (row.organization_id, row.transaction_id))
+    moved = row.amount if own is None else _moved_to_prepaid(session, own)
+    if not moved:
+        return Whereabouts(own, (), 0)
+    later = select(Source).where(
+        Source.organization_id == row.organization_id,
+        Source.kind.in_((MODE_CHANGE, "reversal")),
+        Source.seq > row.seq,
+    )
+    return Whereabouts(own, session.scalars(later.order_by(Source.seq)).all(), moved)
+
+
+def _moved_to_prepaid(session: Session, source: Source) -> int:
+    """What changes of payment mode took of the source."""
+    moved = session.scalar(
+        select(_PAID)
+        .join(
+            Entry,
+            (Entry.organization_id == Allocation.organization_id) & (Entry.seq == Allocation.seq),
+        )
+        .where(
+            Allocation.organization_id == source.organization_id,
+            Allocation.source_id == source.transaction_id,
+            Entry.kind == MODE_CHANGE,
+        )
+    )
+    return int(moved or 0)
 
 
 def show_allocations(session: Session, invoice: Invoice) -> list[dict[str, Any]]:

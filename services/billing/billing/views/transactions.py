@@ -21,7 +21,7 @@ blp = Blueprint(
     description="Transactions of a customer's account",
 )
 
-_COLUMNS = ("id", "occurred_at", "posted_at", "kind", "amount", "currency", "balance_after")
+_COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
 _AMOUNTS = ("amount", "balance_after", "cost")
 _TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice", "actor")
 
@@ -69,7 +69,7 @@ def _export(organization_id: str, staff: bool, query: dict[str, Any]) -> Respons
 
 
 def _lines(database: Database, account: Any, staff: bool, filters: dict[str, Any]) -> Iterator[str]:
-    columns = [*_COLUMNS, *_TEXTS]
+    columns = [*_COLUMNS, *_TEXTS, "posted_at"]
     if staff:
         columns.insert(len(_COLUMNS), "cost")
     yield csv.line(columns)

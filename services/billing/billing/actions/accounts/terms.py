@@ -1,6 +1,6 @@
 """Changing an account's payment mode, credit limit and automatic top-ups."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +58,7 @@ def change_account(
     before, usable_before = _terms(account, now), account.figures(now).usable
     _change_limit(account, patch, now)
     _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now, by)
-    _check_limit(account, patch, now)
+    _check_limit(account, before, now)
     _change_auto_top_up(account, patch.get("auto_top_up", {}))
     posting.check_range(account, now)
     alerts.check_thresholds(session, account, usable_before, now)
@@ -100,9 +100,10 @@ def _change_limit(account: Account, patch: dict[str, Any], now: datetime) -> Non
     account.set_limit(patch.get("credit_limit", account.limit_at(now)), ends)
 
 
-def _check_limit(account: Account, patch: dict[str, Any], now: datetime) -> None:
-    """A postpaid account can only spend up to a limit."""
-    is_changed = not patch.keys().isdisjoint(("payment_mode", "credit_limit"))
+def _check_limit(account: Account, before: Mapping[str, Any], now: datetime) -> None:
+    """A postpaid account can only spend up to a limit. ``before``: the terms before the change."""
+    after = _terms(account, now)
+    is_changed = any(before[name] != after[name] for name in ("payment_mode", "credit_limit"))
     if is_changed and account.payment_mode == POSTPAID and not account.limit_at(now):
         raise CreditLimitRequired()
 

@@ -73,7 +73,7 @@ def reverse(
     posted = posting.post(
         session,
         account,
-        _within_surplus(account, transfers),
+        transfers,
         kind="reversal",
         now=now,
         by=by,
@@ -98,32 +98,67 @@ def _transfers(session: Session, account: Account, rows: Sequence[Entry]) -> lis
 
     An account that has become prepaid has no open invoices; there, money is taken from the wallet.
     """
-    source = None
-    if account.payment_mode != PREPAID:
-        source_id = rows[0].transaction_id
-        source = queries.sources(session, account.organization_id, [source_id]).get(source_id)
-    transfers = []
+    transfers: list[Transfer] = []
     for row in rows:
         if {row.debit, row.credit} == {Code.SURPLUS, Code.INVOICED}:
             continue  # where the money is now says its source
-        if source is not None and row.credit == Code.SURPLUS:
-            transfers += _take_back(session, source, Code(row.debit))
+        if account.payment_mode != PREPAID and row.credit in (Code.SURPLUS, Code.PREPAID):
+            transfers += _take_back(session, row)
+        elif account.payment_mode != PREPAID and row.debit == Code.SURPLUS:
+            transfers += _give_back(session, row)
         else:
             transfers += _mirror(account, row)
     return transfers
 
 
-def _take_back(session: Session, source: Source, destination: Code) -> list[Transfer]:
-    """Take what is unassigned of the source and what it has paid; the rest is owed again."""
+def _take_back(session: Session, row: Entry) -> list[Transfer]:
+    """Take what the row brought: what is unassigned of it and what it has paid, also after changes
+    of payment mode. The rest was spent or withdrawn, and is owed again."""
+    destination, where = Code(row.debit), queries.whereabouts(session, row)
+    transfers: list[Transfer] = []
+    left, moved = row.amount, where.moved
+    if where.own is not None:
+        transfers += _take_from(session, where.own, left, destination)
+        left -= _taken(transfers)
+    for source in where.later:
+        taken = _take_from(session, source, min(moved, left), destination)
+        left, moved = left - _taken(taken), moved - _taken(taken)
+        transfers += taken
+    if left:
+        transfers.append(Transfer(Code.UNBILLED, destination, left))
+    return transfers
+
+
+def _taken(transfers: Sequence[Transfer]) -> int:
+    return sum(each.amount for each in transfers if each.debit == Code.SURPLUS)
+
+
+def _take_from(session: Session, source: Source, most: int, destination: Code) -> list[Transfer]:
+    """First what is unassigned of the source, then what it has paid."""
     source_id = source.transaction_id
-    shares = allocation.allocated(session, source.organization_id, source_id)
-    left = source.unassigned + sum(shares.values())
-    parts = ((Code.SURPLUS, left, source_id), (Code.UNBILLED, source.amount - left, None))
-    return allocation.deallocate(source_id, shares) + [
-        Transfer(bucket, destination, amount, None, from_source)
-        for bucket, amount, from_source in parts
-        if amount
+    taken, returned = min(source.unassigned, most), {}
+    paid = allocation.allocated(session, source.organization_id, source_id)
+    for invoice_id, amount in paid.items():
+        if part := min(amount, most - taken):
+            returned[invoice_id] = part
+            taken += part
+    if not taken:
+        return []
+    return [
+        *allocation.deallocate(source_id, returned),
+        Transfer(Code.SURPLUS, destination, taken, None, source_id),
     ]
+
+
+def _give_back(session: Session, row: Entry) -> list[Transfer]:
+    """Return what the row took to the sources that it came from, unless they were reversed."""
+    organization_id = row.organization_id
+    transfers = []
+    for source_id, amount in queries.taken_by(session, organization_id, row.seq):
+        is_gone = queries.refunded_or_reversed(session, organization_id, source_id) is not None
+        named = None if is_gone else source_id
+        transfers.append(Transfer(Code(row.credit), Code.SURPLUS, amount, None, named))
+    return transfers
 
 
 def _mirror(account: Account, row: Entry) -> list[Transfer]:
@@ -144,25 +179,3 @@ def _current_bucket(account: Account, bucket: Code) -> Code:
     if account.payment_mode == PREPAID:
         return Code.PREPAID
     return Code.SURPLUS if bucket == Code.PREPAID else bucket
-
-
-def _within_surplus(account: Account, transfers: Sequence[Transfer]) -> list[Transfer]:
-    """Limit the transfers to the surplus there is.
-
-    What was spent or withdrawn in the meantime becomes unbilled and goes on the next invoice.
-    """
-    surplus = account.surplus
-    limited = []
-    for transfer in transfers:
-        amount = transfer.amount
-        if transfer.debit == Code.SURPLUS:
-            amount = min(surplus, amount)
-            surplus -= amount
-        if transfer.credit == Code.SURPLUS:
-            surplus += amount
-        if amount:
-            limited.append(transfer._replace(amount=amount))
-        if amount < transfer.amount:
-            rest = transfer.amount - amount
-            limited.append(Transfer(Code.UNBILLED, transfer.credit, rest))
-    return limited

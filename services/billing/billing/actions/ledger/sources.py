@@ -1,6 +1,7 @@
 """Noting which source each change of the surplus concerns, under the account's lock.
 
-A transfer that adds to the surplus makes its transaction a source. One that takes from it takes
+A transfer that adds to the surplus makes its transaction a source, unless it gives back to the one
+that it names. One that takes from it takes
 from the source that it names, else from the oldest ones that have something unassigned. One that
 returns what an invoice was paid gives it back to the source that it names, else to those that paid
 last.
@@ -69,7 +70,7 @@ class _Sources:
             self._take(row, transfer)
         elif transfer.credit != Code.SURPLUS:
             return
-        elif transfer.debit == Code.INVOICED:
+        elif transfer.debit == Code.INVOICED or transfer.source_id is not None:
             self._give_back(row, transfer)
         else:
             self._add(row)

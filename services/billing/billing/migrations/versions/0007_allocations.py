@@ -6,9 +6,10 @@ Revision ID: 0007
 Revises: 0006
 """
 
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -46,6 +47,9 @@ _BATCH = 10_000
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        # What is posted meanwhile would get no source. Reading the journal goes on.
+        op.execute("LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE")
     op.create_table(
         "sources",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -130,22 +134,31 @@ def _rebuild() -> None:
 
 
 def _rows() -> Iterable[Any]:
-    columns = _table("journal").c
+    """The rows about surplus; ``refunded_id``: the transaction that theirs reverses."""
+    row, first = _table("journal").alias("row"), _table("journal").alias("first")
     query = (
         sa.select(
-            columns.organization_id,
-            columns.seq,
-            columns.transaction_id,
-            columns.kind,
-            columns.debit,
-            columns.amount,
-            columns.invoice_id,
-            columns.payment_id,
-            columns.refunded_id,
-            columns.posted_at,
+            row.c.organization_id,
+            row.c.seq,
+            row.c.transaction_id,
+            row.c.kind,
+            row.c.debit,
+            row.c.amount,
+            row.c.invoice_id,
+            row.c.payment_id,
+            first.c.refunded_id,
+            row.c.posted_at,
         )
-        .where(sa.or_(columns.debit == _SURPLUS, columns.credit == _SURPLUS))
-        .order_by(columns.organization_id, columns.seq)
+        .join(
+            first,
+            sa.and_(
+                first.c.organization_id == row.c.organization_id,
+                first.c.transaction_id == row.c.transaction_id,
+                first.c.part == 0,
+            ),
+        )
+        .where(sa.or_(row.c.debit == _SURPLUS, row.c.credit == _SURPLUS))
+        .order_by(row.c.organization_id, row.c.seq)
     )
     return op.get_bind().execute(query, execution_options={"yield_per": _BATCH})
 
@@ -158,16 +171,23 @@ def _write(pending: dict[sa.Table, list[dict[str, Any]]]) -> None:
 
 
 class _Book:
-    """The sources of one account, oldest first, and what each row of its journal did to them."""
+    """The sources of one account, and what each row of its journal did to them."""
 
     def __init__(self) -> None:
         self.sources: dict[Any, dict[str, Any]] = {}
         self.allocations: list[dict[str, Any]] = []
+        # Those that have something unassigned, as (seq, id), oldest first.
+        self._unassigned: list[tuple[int, Any]] = []
         self._by_payment: dict[Any, Any] = {}
         # By invoice: by source, what it has paid, in the order of the last payment.
         self._paid: dict[Any, dict[Any, int]] = defaultdict(dict)
+        # By transaction: by source, what it took from it other than for an invoice.
+        self._taken: dict[Any, dict[Any, int]] = defaultdict(dict)
+        self._reversed: set[Any] = set()
 
     def add(self, row: Any) -> None:
+        if row.refunded_id is not None:
+            self._reversed.add(row.refunded_id)
         if row.debit == _SURPLUS:
             self._take(row)
         elif row.debit == _INVOICED:
@@ -176,6 +196,15 @@ class _Book:
             self._receive(row)
 
     def _receive(self, row: Any) -> None:
+        left = row.amount
+        taken = self._taken.get(row.refunded_id, {})
+        for source_id, amount in taken.items():
+            if source_id not in self._reversed:
+                back = -self._move(row, source_id, -min(left, amount))
+                taken[source_id] -= back
+                left -= back
+        if not left:
+            return
         source = self.sources.setdefault(
             row.transaction_id,
             {
@@ -188,49 +217,61 @@ class _Book:
                 "unassigned": 0,
             },
         )
-        source["amount"] += row.amount
-        source["unassigned"] += row.amount
+        source["amount"] += left
+        self._change(row.transaction_id, left)
         if row.kind == "payment":
             self._by_payment[row.payment_id] = row.transaction_id
 
-    def _first(self, row: Any) -> list[Any]:
+    def _named(self, row: Any) -> list[Any]:
         """The source that the row names: its payment's, or the one that it reverses."""
         named = self._by_payment.get(row.payment_id, row.refunded_id)
         return [named] if named in self.sources else []
 
     def _take(self, row: Any) -> None:
-        order = [*self._first(row), *self.sources]
-        self._move(row, ((id_, self.sources[id_]["unassigned"]) for id_ in order), 1)
+        left = row.amount
+        for source_id in self._named(row):
+            left -= self._move(row, source_id, min(left, self.sources[source_id]["unassigned"]))
+        while left:
+            if not self._unassigned:
+                raise ValueError(f"row {row.seq} of {row.organization_id} takes what is not there")
+            source_id = self._unassigned[0][1]
+            left -= self._move(row, source_id, min(left, self.sources[source_id]["unassigned"]))
 
     def _give_back(self, row: Any) -> None:
-        paid = self._paid[row.invoice_id]
-        order = [*self._first(row), *reversed(paid)]
-        self._move(row, ((id_, paid.get(id_, 0)) for id_ in order), -1)
+        paid, left = self._paid[row.invoice_id], row.amount
+        for source_id in chain(self._named(row), reversed(list(paid))):
+            if not left:
+                return
+            left += self._move(row, source_id, -min(left, paid.get(source_id, 0)))
 
-    def _move(self, row: Any, parts: Iterable[tuple[Any, int]], sign: int) -> None:
-        left, moved = row.amount, defaultdict[Any, int](int)
-        for source_id, available in parts:
-            part = min(left, available - moved[source_id])
-            if part > 0:
-                moved[source_id] += part
-                left -= part
-        if left:
-            raise ValueError(f"row {row.seq} of {row.organization_id} moves money without a source")
-        for source_id, part in moved.items():
-            if not part:
-                continue
-            self.sources[source_id]["unassigned"] -= sign * part
-            if row.invoice_id is not None:
-                paid = self._paid[row.invoice_id]
-                before = paid.pop(source_id, 0) if sign > 0 else paid[source_id]
-                paid[source_id] = before + sign * part
-            self.allocations.append(
-                {
-                    "organization_id": row.organization_id,
-                    "seq": row.seq,
-                    "source_id": source_id,
-                    "invoice_id": row.invoice_id,
-                    "amount": sign * part,
-                    "posted_at": row.posted_at,
-                }
-            )
+    def _move(self, row: Any, source_id: Any, amount: int) -> int:
+        if not amount:
+            return 0
+        self._change(source_id, -amount)
+        if row.invoice_id is None:
+            taken = self._taken[row.transaction_id]
+            taken[source_id] = taken.get(source_id, 0) + amount
+        else:
+            paid = self._paid[row.invoice_id]
+            before = paid.pop(source_id, 0) if amount > 0 else paid[source_id]
+            paid[source_id] = before + amount
+        self.allocations.append(
+            {
+                "organization_id": row.organization_id,
+                "seq": row.seq,
+                "source_id": source_id,
+                "invoice_id": row.invoice_id,
+                "amount": amount,
+                "posted_at": row.posted_at,
+            }
+        )
+        return amount
+
+    def _change(self, source_id: Any, amount: int) -> None:
+        source = self.sources[source_id]
+        place = (source["seq"], source_id)
+        if not source["unassigned"]:
+            insort(self._unassigned, place)
+        source["unassigned"] += amount
+        if not source["unassigned"]:
+            del self._unassigned[bisect_left(self._unassigned, place)]
