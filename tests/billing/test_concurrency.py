@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from billing import actions
 from billing.actions.accounts.wallet import ProviderCreditsInsufficient
-from billing.actions.ledger.refusals import AccountClosed, InsufficientCredits
+from billing.actions.ledger.refusals import AccountClosed, AlreadyReversed, InsufficientCredits
 from billing.models import Account, Entry
 from chassis.runtime import clock
 from sqlalchemy import select
@@ -111,6 +111,31 @@ def test_concurrent_issues_cannot_exceed_the_providers_credits(world):
     ]
     assert (len(refused), len(responses)) == (5, 8)
     assert all(isinstance(response, dict | ProviderCreditsInsufficient) for response in responses)
+
+
+def test_concurrent_reversals_and_issues_share_the_providers_credits(world):
+    org, top_up = world.open(), {"amount": "10"}
+    tops = [world.call("POST", "/v1/wallet/top-ups", top_up).json["id"] for _ in range(2)]
+
+    def reverse(transaction_id):
+        return world.act(
+            actions.reverse_wallet_top_up,
+            provider_id=world.provider_id,
+            transaction_id=transaction_id,
+            reason="x",
+        )["reverses"]
+
+    def issue():
+        return world.act(actions.top_up, organization_id=org, amount=7 * 10**6, method="issue")
+
+    reversals = [lambda transaction_id=each: reverse(transaction_id) for each in tops * 3]
+    responses = at_once(*reversals, issue, issue)
+    expected = str | dict | ProviderCreditsInsufficient | AlreadyReversed
+    assert all(isinstance(response, expected) for response in responses), responses
+    reversed_ids = [response for response in responses if isinstance(response, str)]
+    assert len(set(reversed_ids)) == len(reversed_ids)
+    (wallet,) = world.call("GET", "/v1/wallet").json["data"]
+    assert wallet["usable"] in ("0.00", "3.00", "6.00")
 
 
 def test_the_same_request_sent_concurrently_has_one_effect(world):

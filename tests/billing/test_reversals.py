@@ -3,7 +3,7 @@
 import pytest
 from billing import actions
 from billing.actions.accounts.wallet import ProviderCreditsInsufficient
-from billing.actions.charges.reversals import AlreadyReversed
+from billing.actions.ledger.refusals import AlreadyReversed
 from billing.models import Account, Buckets
 from chassis.runtime import clock, ids
 

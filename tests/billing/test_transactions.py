@@ -205,8 +205,12 @@ def test_a_slow_download_holds_no_connection(world, monkeypatch):
         (lambda world, org: world.call("GET", path(org, "?direction=in")), "ix_journal_in"),
         (lambda world, org: world.account(org), "pk_spendings"),
         (lambda world, org: world.call("GET", "/v1/wallet"), "ix_accounts_provider_id"),
+        (
+            lambda world, org: world.call("GET", "/v1/wallet/transactions?currency=EUR"),
+            "pk_journal",
+        ),
     ],
-    ids=["list", "kind", "one", "in", "burn", "wallet"],
+    ids=["list", "kind", "one", "in", "burn", "wallet", "wallet's own"],
 )
 def test_every_query_of_the_journal_uses_an_index(world, busy, ask, index, monkeypatch):
     statements, fetch = [], Direct._fetch

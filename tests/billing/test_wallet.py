@@ -5,11 +5,12 @@ import pytest
 from billing import actions, queries
 from billing.actions.usage.records import UsageRecord
 from billing.models import Provider
-from chassis.runtime import clock
+from chassis.runtime import clock, ids
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from tests.billing.conftest import CLERK
+from tests.billing.test_ledger_audit import run_audit
 
 MOST = "999999999999.999999"
 
@@ -230,3 +231,122 @@ def test_the_largest_costs_are_summed_and_what_cannot_be_stored_is_refused(world
     assert wallets(world)[0]["balance"] == "-17999999999999.999982"
     topped_up = world.call("POST", "/v1/wallet/top-ups", {"amount": "1"})
     assert (topped_up.status_code, topped_up.json["code"]) == (409, "amount_too_large")
+
+
+def top_up(world, amount, **body):
+    response = world.call("POST", "/v1/wallet/top-ups", {"amount": amount, **body})
+    assert response.status_code == 201, response.json
+    return response.json
+
+
+def reverse(world, transaction_id, **options):
+    path = f"/v1/wallet/transactions/{transaction_id}/reverse"
+    return world.call("POST", path, {"reason": "typed twice"}, **options)
+
+
+def listed(world, query=""):
+    response = world.call("GET", f"/v1/wallet/transactions{query}")
+    assert response.status_code == 200, response.json
+    return response.json
+
+
+def test_a_reversal_mirrors_the_top_up_once_and_names_who_and_why(world):
+    first = top_up(world, "30", method="cheque", reference="C-1")
+    response = reverse(world, first["id"])
+
+    assert response.status_code == 201
+    reversal = response.json
+    assert (reversal["kind"], reversal["amount"], reversal["balance_after"]) == (
+        "reversal",
+        "-30.00",
+        "0.00",
+    )
+    assert (reversal["reverses"], reversal["reason"]) == (first["id"], "typed twice")
+    assert [(leg["account"], leg["debit"], leg["credit"]) for leg in reversal["entries"]] == [
+        ("funding", "30.00", "0.00"),
+        ("wallet", "0.00", "30.00"),
+    ]
+    assert figures(world) == in_cents(0, 0, 0)
+    audited = world.last_published(world.provider_id, "audit_recorded")
+    assert (audited["action"], audited["reason"]) == ("wallet.reversed", "typed twice")
+    assert audited["changes"] == [{"field": "balance", "before": "30.00", "after": "0.00"}]
+    assert audited["actor"]["id"] == reversal["actor"]["id"]
+    again = reverse(world, first["id"])
+    assert (again.status_code, again.json["code"]) == (409, "already_reversed")
+    back = reverse(world, reversal["id"])
+    assert (back.status_code, back.json["code"]) == (409, "not_reversible")
+    assert figures(world) == in_cents(0, 0, 0)
+
+
+def test_what_customers_have_is_not_taken_from_the_wallet_by_a_reversal(world):
+    org = world.open()
+    first, second = top_up(world, "100"), top_up(world, "5")
+    world.top_up(org, "5.000001", "issue")
+
+    refused = reverse(world, first["id"])
+
+    assert (refused.status_code, refused.json["code"]) == (409, "provider_credits_insufficient")
+    assert (refused.json["usable"], refused.json["shortfall"]) == ("99.999999", "0.000001")
+    assert reverse(world, second["id"]).status_code == 201
+    world.post(org, "withdrawals", {"amount": "5.000001", "method": "issue", "reason": "x"})
+    assert reverse(world, first["id"]).status_code == 201
+    assert figures(world) == in_cents(0, 0, 0)
+
+
+def test_the_wallet_lists_its_own_transactions_newest_first(world):
+    world.top_up(world.open(), "1")
+    made = [top_up(world, str(n), remark=f"no. {n}") for n in range(1, 4)]
+    euro = top_up(world, "9", currency="EUR")
+    reversal = reverse(world, made[1]["id"]).json
+
+    newest_first = [reversal["id"], euro["id"], *(row["id"] for row in reversed(made))]
+    rows = listed(world)["data"]
+    assert [row["id"] for row in rows] == newest_first
+    expected = {name: value for name, value in made[0].items() if name not in ("cost", "entries")}
+    assert rows[-1] == expected
+    assert rows[0]["reverses"] == made[1]["id"]
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = listed(world, f"?limit=2{cursor and f'&cursor={cursor}'}")
+        pages.append([row["id"] for row in page["data"]])
+        assert page["has_more"] == (page["next_cursor"] is not None)
+        cursor = page["next_cursor"]
+    assert pages == [newest_first[:2], newest_first[2:4], newest_first[4:]]
+    assert [row["id"] for row in listed(world, "?currency=EUR")["data"]] == [euro["id"]]
+    assert listed(world, "?currency=JPY")["data"] == []
+    cursor = listed(world, "?limit=2")["next_cursor"]
+    for bad in ("?currency=eur", f"?currency=EUR&cursor={cursor}", "?limit=0"):
+        assert world.call("GET", f"/v1/wallet/transactions{bad}").status_code == 422
+
+
+def test_the_wallet_of_another_provider_does_not_exist(world):
+    mine, _ = top_up(world, "1"), top_up(world, "1")
+    other = world.token(org=ids.new("org"))
+    cursor = listed(world, "?limit=1")["next_cursor"]
+    path = f"/v1/wallet/transactions?cursor={cursor}"
+    assert world.call("GET", path, token=other).status_code == 422
+    assert reverse(world, mine["id"], token=other).status_code == 404
+    assert world.call("GET", "/v1/wallet/transactions", token=other).json["data"] == []
+    of_a_customer = world.top_up(world.open(), "1")["id"]
+    for unknown in (of_a_customer, ids.new("txn"), "txn_x", "%00"):
+        assert reverse(world, unknown).status_code == 404
+    for kind, role, status in (
+        ("provider", "viewer", 403),
+        ("customer", "owner", 403),
+        ("provider", "billing", 201),
+    ):
+        org = None if kind == "provider" else world.open()
+        response = reverse(world, mine["id"], token=world.token(kind, role, org))
+        assert response.status_code == status
+    customer = world.token("customer", "owner", world.open())
+    assert world.call("GET", "/v1/wallet/transactions", token=customer).status_code == 403
+    viewer = world.token(role="viewer")
+    assert world.call("GET", "/v1/wallet/transactions", token=viewer).status_code == 200
+
+
+def test_the_audit_accepts_reversals_of_the_wallet(world):
+    euro = top_up(world, "9", currency="EUR")
+    top_up(world, "4")
+    reverse(world, euro["id"])
+    run_audit(world)
+    assert world.call("GET", "/v1/ledger/proof").json["discrepancies"] == []

@@ -125,6 +125,14 @@ def test_pages_of_your_own_account(
     for below in OF_ONES_OWN:
         assert person.go(person.at(f"/{below}")).status == 200, below
         objections[below] = axe.objections(person.page)
+    person.go(person.at("/provider/wallet/top-up"))
+    person.fill({"Amount": "100"})
+    person.press("Top up wallet")
+    person.sees_heading("Transactions")
+    objections["wallet with a top-up"] = axe.objections(person.page)
+    person.follow(re.compile("^Reverse Wallet top-up"))
+    person.sees_heading("Reverse top-up?")
+    objections["reversal of the wallet"] = axe.objections(person.page)
     person.go(person.at("/me/security/codes"))
     person.press("Show key")
     person.sees_heading("Your authenticator key")

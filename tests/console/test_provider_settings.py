@@ -92,3 +92,44 @@ def test_the_wallet_explains_its_formula(console: Browser, provider: Provider) -
     assert page.banners == ["Top-up recorded."]
     cells = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in page.rows[0]]
     assert cells[:4] == ["EUR", "100.00 EUR", "40.00 EUR", "60.00 EUR"]
+
+
+def test_a_top_up_of_the_wallet_is_listed_and_reversed(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
+    boss, viewer = browser(), browser()
+    for currency, amount in (("EUR", "100"), ("EUR", "7"), ("CHF", "3")):
+        body = {"amount": amount, "currency": currency, "remark": f"paid {amount}"}
+        provider.api("POST", "/v1/wallet/top-ups", body)
+    provider.owner.sign_in(boss)
+    page = boss.get(boss.at("/provider/wallet?currency=EUR"))
+    assert "paid 3" not in page.text and "paid 7" in page.text
+
+    spaced = {words.replace("\N{NO-BREAK SPACE}", " "): words for words in page.links}
+    page = boss.click(spaced["Reverse Wallet top-up 100.00 EUR"])
+    amount = page.facts["Amount"].replace("\N{NO-BREAK SPACE}", " ")
+    assert amount == "+100.00 EUR"
+    page = boss.submit({"reason": ""}, button="Reverse top-up")
+    assert page.status == 422 and page.error("reason")
+    page = boss.submit({"reason": "Typed in twice"}, button="Reverse top-up")
+
+    assert page.banners and page.banners[0].startswith("Reversed with a transaction of")
+    assert "Typed in twice" in page.text and "Reversed" in page.text
+    (euro,) = [row for row in provider.api("GET", "/v1/wallet")["data"] if row["currency"] == "EUR"]
+    assert euro["balance"] == "7.00"
+    provider.staff("viewer").sign_in(viewer)
+    page = viewer.get(viewer.at("/provider/wallet"))
+    assert "Typed in twice" in page.text
+    assert not [words for words in page.links if words.startswith("Reverse")]
+
+
+def test_a_reversal_of_what_customers_have_is_refused(console: Browser, provider: Provider) -> None:
+    provider.api("POST", "/v1/wallet/top-ups", {"amount": "30", "currency": "EUR"})
+    provider.customer(credits="40", accept=False)
+    provider.owner.sign_in(console)
+    page = console.get(console.at("/provider/wallet"))
+    console.click(next(words for words in page.links if words.startswith("Reverse")))
+
+    page = console.submit({"reason": "x"}, button="Reverse top-up")
+
+    assert page.status == 409 and "customers have a part of it" in page.text

@@ -36,6 +36,8 @@ ROUTED = {
         "/v1/usage",
         "/v1/wallet",
         "/v1/wallet/top-ups",
+        "/v1/wallet/transactions",
+        "/v1/wallet/transactions/txn_1/reverse",
         "/v1/ledger/proof",
     ],
     "membership": [

@@ -145,6 +145,8 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "POST /v1/usage": (Sample(_usage, "own"),),
     "GET /v1/wallet": (Sample(group="own"),),
     "POST /v1/wallet/top-ups": (Sample(says(**_PAID), "own"),),
+    "GET /v1/wallet/transactions": (Sample(group="own"),),
+    "POST /v1/wallet/transactions/{top_up_id}/reverse": (Sample(says(reason="a test"), "own"),),
     "GET /v1/ledger/proof": (Sample(group="own"),),
     # --- membership
     "POST /v1/sessions": (

@@ -24,6 +24,7 @@ KINDS = {
     "organization_id": "org",
     "member_id": "mem",
     "transaction_id": "txn",
+    "top_up_id": "txn",
     "invoice_id": "inv",
     "payment_id": "pay",
     "reservation_id": "res",

@@ -75,6 +75,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "currency": "SGD",
         "remark": ODD,
     },
+    "POST /v1/wallet/transactions/<top_up_id>/reverse": REASON,
 }
 RECORD = {
     "id": "r-1",
@@ -111,6 +112,9 @@ class Books:
         self.known = {"organization_id": org}
         self.foreign = foreign or self._fill(world.open("postpaid", "1000"))
         self.known |= self._fill(org)
+        for _ in range(2):
+            made = world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
+            self.known["top_up_id"] = made.json["id"]
         world.store_card(org)
         self.token = world.token()
         self._numbers = itertools.count()
@@ -135,7 +139,8 @@ class Books:
         held = {"amount": "5", "description": "held"}
         known["reservation_id"] = [made("account/reservations", held) for _ in range(2)][1]
         known["transaction_id"] = world.adjust(org, "-3", "goodwill")["id"]
-        made("account/top-ups", {"amount": "7", "method": "cash", "invoice_ids": []})
+        topped_up = {"amount": "7", "method": "cash", "invoice_ids": []}
+        known["top_up_id"] = made("account/top-ups", topped_up)
         return known
 
     def filled(self, value: Any, known: dict[str, str] | None = None) -> Any:

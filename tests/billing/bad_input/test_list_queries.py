@@ -56,11 +56,13 @@ def test_invalid_list_queries_are_refused(
             return books.send(route, b"", path=f"{path}?{query}")
 
         first = get("limit=1").json["next_cursor"]
-        others = get("limit=1", others_path).json["next_cursor"]
+        others = []
+        if others_path != path:
+            others.append(get("limit=1", others_path).json["next_cursor"])
         assert get(f"limit=1&cursor={first}").status_code == 200, route.name
         queries = [
             *((f"limit={bad}", "/limit") for bad in LIMITS),
-            *((f"cursor={bad}", "/cursor") for bad in [*forged_cursors(first), others]),
+            *((f"cursor={bad}", "/cursor") for bad in [*forged_cursors(first), *others]),
             *wrong_names(first),
             *wrong_filters(route),
         ]

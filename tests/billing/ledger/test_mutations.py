@@ -284,6 +284,20 @@ TABLE = (
         "test_concurrency.py::test_concurrent_issues_cannot_exceed_the_providers_credits",
     ),
     Mutation(
+        "a reversal takes from the provider's wallet what customers have",
+        "billing/actions/accounts/wallet.py",
+        "    _check_usable(wallet, first.amount, _BELONGS_TO_CUSTOMERS)\n",
+        "",
+        "test_wallet.py",
+    ),
+    Mutation(
+        "a top-up of the provider's wallet is reversed twice",
+        "billing/actions/accounts/wallet.py",
+        "queries.refunded_or_reversed(session, provider_id, transaction_id) is not None:",
+        "False:",
+        "test_wallet.py",
+    ),
+    Mutation(
         "an automatic top-up is tried again the same day",
         "billing/actions/charges/auto_top_ups.py",
         "account.auto_last_on >= today",

@@ -13,7 +13,7 @@ from billing.actions.accounts.providers import apply_settings, register_provider
 from billing.actions.accounts.reports import report_state
 from billing.actions.accounts.suspension import freeze_account, reopen_account
 from billing.actions.accounts.terms import change_account, expire_credit_limits
-from billing.actions.accounts.wallet import top_up_wallet
+from billing.actions.accounts.wallet import reverse_wallet_top_up, top_up_wallet
 from billing.actions.charges.adjustments import adjust
 from billing.actions.charges.auto_top_ups import record_failed_top_up, run_auto_top_up
 from billing.actions.charges.charges import charge, charge_order
@@ -86,6 +86,7 @@ __all__ = [
     "reserve",
     "reserve_order",
     "reverse",
+    "reverse_wallet_top_up",
     "run_auto_top_up",
     "run_billing",
     "seal_account",

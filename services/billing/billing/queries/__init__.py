@@ -92,7 +92,12 @@ from billing.queries.reservations import (
     show_reservation,
 )
 from billing.queries.states import StatePage, state, states
-from billing.queries.wallet import WalletBalance, wallet_balance, wallet_balances
+from billing.queries.wallet import (
+    WalletBalance,
+    wallet_balance,
+    wallet_balances,
+    wallet_transactions,
+)
 
 __all__ = [
     "BATCH_SIZE",
@@ -178,5 +183,6 @@ __all__ = [
     "utc_day",
     "wallet_balance",
     "wallet_balances",
+    "wallet_transactions",
     "whereabouts",
 ]

@@ -59,7 +59,7 @@ def transactions(
 
 
 def show_transactions(
-    session: Session, account: Account, rows: Sequence[Entry], *, staff: bool
+    session: Session, rows: Sequence[Entry], *, staff: bool
 ) -> list[dict[str, Any]]:
     """Transactions as the API lists them, from their first rows.
 
@@ -68,7 +68,7 @@ def show_transactions(
     costs = None
     if staff:
         costs = provider_costs(session, [(row.organization_id, row.transaction_id) for row in rows])
-    return [_show(row, account.currency, costs) for row in rows]
+    return [_show(row, row.currency, costs) for row in rows]
 
 
 def transactions_batch(
@@ -82,7 +82,7 @@ def transactions_batch(
     if before is not None:
         query = query.where(Entry.seq < before)
     rows = session.scalars(query).all()
-    shown = show_transactions(session, account, rows, staff=staff)
+    shown = show_transactions(session, rows, staff=staff)
     return shown, rows[-1].seq if rows else None
 
 

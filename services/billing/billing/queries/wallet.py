@@ -6,6 +6,7 @@ from sqlalchemy import Select, case, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry, Provider
+from billing.queries.journal import transactions
 from billing.values import UNIT, Code
 
 
@@ -44,6 +45,12 @@ def wallet_balance(session: Session, provider_id: str, currency: str) -> WalletB
         if balance.currency == currency:
             return balance
     return WalletBalance(currency, 0, 0)
+
+
+def wallet_transactions(provider_id: str, *, currency: str | None = None) -> Select[Any]:
+    """The transactions of the provider's own journal, newest first."""
+    query = transactions(provider_id)
+    return query.where(Entry.currency == currency) if currency else query
 
 
 def _customers(provider_id: str) -> Select[Any]:

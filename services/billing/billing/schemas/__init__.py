@@ -40,7 +40,7 @@ from billing.schemas.reservations import (
 from billing.schemas.states import States, StatesQuery
 from billing.schemas.transactions import Transaction, TransactionPage, TransactionsQuery
 from billing.schemas.usage import BadRecord, Usage, UsageOutcome, read_record
-from billing.schemas.wallet import Wallet, WalletTopUp
+from billing.schemas.wallet import Wallet, WalletTopUp, WalletTransactionsQuery
 
 __all__ = [
     "Account",
@@ -81,6 +81,7 @@ __all__ = [
     "VoidInvoice",
     "Wallet",
     "WalletTopUp",
+    "WalletTransactionsQuery",
     "Withdrawal",
     "read_record",
 ]

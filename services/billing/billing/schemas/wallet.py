@@ -1,10 +1,15 @@
 """The provider's wallet."""
 
 import marshmallow as ma
+from chassis.http import paging
 from chassis.http.fields import Text
 
 from billing import values
 from billing.schemas.fields import Paid, amount_shown
+
+
+def _currency() -> ma.fields.String:
+    return ma.fields.String(validate=ma.validate.Regexp("^[A-Z]{3}$"))
 
 
 class WalletTopUp(Paid):
@@ -13,8 +18,14 @@ class WalletTopUp(Paid):
     method = ma.fields.String(
         load_default="bank_transfer", validate=ma.validate.OneOf(values.METHODS[:4])
     )
-    currency = ma.fields.String(validate=ma.validate.Regexp("^[A-Z]{3}$"))
+    currency = _currency()
     remark = Text(most=500, lines=True)
+
+
+class WalletTransactionsQuery(paging.PageArgs):
+    """``currency``: only transactions in it."""
+
+    currency = _currency()
 
 
 class Purse(ma.Schema):

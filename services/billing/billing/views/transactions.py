@@ -38,10 +38,10 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
-        account = queries.get_account(session, organization_id)
+        queries.get_account(session, organization_id)
         transactions = queries.transactions(organization_id, **query)
         page = paging.page(session, transactions, limit=limit, cursor=cursor, order=order)
-        page["data"] = queries.show_transactions(session, account, page["data"], staff=staff)
+        page["data"] = queries.show_transactions(session, page["data"], staff=staff)
     return json_response(schemas.TransactionPage().dump(page))
 
 

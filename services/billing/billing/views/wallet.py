@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, idempotency
+from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
 from chassis.runtime import clock
@@ -47,6 +47,44 @@ def create_wallet_top_up(body: dict[str, Any]) -> Response:
         schemas.Transaction(),
         lambda session: actions.top_up_wallet(
             session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), **body
+        ),
+        status=201,
+    )
+
+
+@blp.route("/transactions", methods=["GET"])
+@requires("wallet.read")
+@blp.arguments(schemas.WalletTransactionsQuery, location="query")
+@blp.response(200, schemas.TransactionPage)
+def list_wallet_transactions(query: dict[str, Any]) -> Response:
+    """List the wallet's own transactions, newest first."""
+    limit, cursor = query.pop("limit"), query.pop("cursor", None)
+    provider_id = current_caller().organization_id
+    order = repr((provider_id, sorted(query.items())))
+    with context.database().reading() as session:
+        transactions = queries.wallet_transactions(provider_id, **query)
+        page = paging.page(session, transactions, limit=limit, cursor=cursor, order=order)
+        page["data"] = queries.show_transactions(session, page["data"], staff=False)
+    return json_response(schemas.TransactionPage().dump(page))
+
+
+@blp.route("/transactions/<top_up_id>/reverse", methods=["POST"])
+@idempotency.key_required
+@requires("wallet.top_up")
+@blp.arguments(schemas.Reversal)
+@blp.response(201, schemas.Transaction)
+def reverse_wallet_top_up(body: dict[str, Any], top_up_id: str) -> Response:
+    """Reverse a top-up of the wallet that was recorded by mistake."""
+    caller = current_caller()
+    return idempotency.change(
+        schemas.Transaction(),
+        lambda session: actions.reverse_wallet_top_up(
+            session,
+            provider_id=caller.organization_id,
+            transaction_id=top_up_id,
+            now=clock.now(),
+            by=caller.actor(),
+            **body,
         ),
         status=201,
     )

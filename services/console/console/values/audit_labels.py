@@ -45,6 +45,7 @@ ACTIONS: Mapping[str, str] = {
     "invoice.voided": "Invoice voided",
     "invoice.credited": "Credit note issued",
     "wallet.topped_up": "Provider wallet topped up",
+    "wallet.reversed": "Provider wallet top-up reversed",
     "member.added": "Member added",
     "member.updated": "Member changed",
     "member.disabled": "Member disabled",

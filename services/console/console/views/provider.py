@@ -5,9 +5,10 @@ from typing import Any
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from console.forms import Form, provider
+from console.forms import Form, money, provider
 from console.guard import drafts
 from console.values import locale
+from console.values.labels import money as label_money
 from console.views import page, support
 from console.views.page import needs
 
@@ -62,8 +63,17 @@ def change() -> ResponseReturnValue:
 @blp.get("/wallet")
 @needs("wallet.read")
 def wallet() -> ResponseReturnValue:
-    """The provider's money in each currency, and the customers' share of it."""
-    return page.show("wallet.html", wallet=page.api().get("/v1/wallet"))
+    """The provider's money in each currency, the customers' share of it, and its transactions."""
+    api = page.api()
+    balances, chosen = api.get("/v1/wallet"), request.args.get("currency")
+    if chosen not in (balance["currency"] for balance in balances["data"]):
+        chosen = None
+    return page.show(
+        "wallet.html",
+        wallet=balances,
+        transactions=_transactions(chosen, request.args.get("cursor")),
+        chosen=chosen,
+    )
 
 
 @blp.route("/wallet/top-up", methods=["GET", "POST"])
@@ -81,6 +91,29 @@ def top_up() -> ResponseReturnValue:
     if done is not None:
         return page.done("Top-up recorded.", "provider.wallet")
     return page.show("wallet_top_up.html", form=form)
+
+
+@blp.route("/wallet/transactions/<transaction>/reverse", methods=["GET", "POST"])
+@needs("wallet.top_up")
+def reverse(transaction: str) -> ResponseReturnValue:
+    """Reverse an incorrect top-up of the provider's wallet."""
+    form = page.form(money.REVERSAL)
+    path = f"/v1/wallet/transactions/{transaction}/reverse"
+    done = page.submit(form, lambda: page.api().post(path, form.body(), key=form.key))
+    if done is not None:
+        amount = label_money(done["amount"], done["currency"])
+        return page.done(f"Reversed with a transaction of {amount}.", "provider.wallet")
+    listed = _transactions(request.args.get("currency"), request.args.get("cursor"))
+    original = next((row for row in listed["data"] if row["id"] == transaction), None)
+    return page.show("wallet_reversal.html", form=form, original=original)
+
+
+def _transactions(currency: str | None, cursor: str | None) -> dict[str, Any]:
+    """A page of the wallet's transactions."""
+    listed: dict[str, Any] = page.api().get(
+        "/v1/wallet/transactions", currency=currency, cursor=cursor, limit=50
+    )
+    return listed
 
 
 def _read() -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-"""A provider's wallet: topping it up, and issuing credits from it to customers."""
+"""A provider's wallet: topping it up, reversing that, and issuing credits from it to customers."""
 
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,15 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.accounts.providers import lock_provider
 from billing.actions.ledger import posting
-from billing.actions.ledger.refusals import AmountTooLarge
+from billing.actions.ledger.refusals import AlreadyReversed, AmountTooLarge, NotReversible
 from billing.models import Account, Entry, Provider
 from billing.values import ISSUE, MAX_AMOUNT, MAX_STORED, Code, format_money, is_currency
+
+TOP_UP = "wallet_top_up"
+_BELONGS_TO_CUSTOMERS = (
+    "Your usable credits do not cover this top-up, because customers have a part of it. Withdraw "
+    "that from them first, or top up your wallet."
+)
 
 
 class NoWallet(NotFound):
@@ -56,12 +62,42 @@ def top_up_wallet(
     balance = queries.wallet_balance(session, provider_id, currency).balance + amount
     if not -MAX_STORED <= balance <= MAX_AMOUNT:
         raise AmountTooLarge()
-    row = _entry(provider, currency, amount, balance, by)
+    row = _entry(provider, currency, TOP_UP, amount, balance, now, by)
+    row.description = "Wallet top-up"
     row.method, row.reference, row.remark = method, reference, remark
-    row.occurred_at = row.posted_at = now
     session.add(row)
-    _record_top_up(session, row, by=by, now=now)
+    _record(session, "wallet.topped_up", row, remark, by=by, now=now)
     return queries.show_transaction([row], currency, staff=True)
+
+
+def reverse_wallet_top_up(
+    session: Session,
+    *,
+    provider_id: str,
+    transaction_id: str,
+    reason: str,
+    now: datetime,
+    by: Actor,
+) -> dict[str, Any]:
+    """Reverse a top-up of the wallet, once; returns the new transaction.
+
+    Raises NoTransaction, NotReversible, AlreadyReversed, ProviderCreditsInsufficient.
+    """
+    (first,) = queries.rows_of(session, provider_id, transaction_id)
+    if first.kind != TOP_UP:
+        raise NotReversible("A reversal cannot be reversed. Top up the wallet again.")
+    provider = lock_provider(session, provider_id)
+    if queries.refunded_or_reversed(session, provider_id, transaction_id) is not None:
+        raise AlreadyReversed()
+    wallet = queries.wallet_balance(session, provider_id, first.currency)
+    _check_usable(wallet, first.amount, _BELONGS_TO_CUSTOMERS)
+    balance = wallet.balance - first.amount
+    row = _entry(provider, first.currency, "reversal", -first.amount, balance, now, by)
+    row.description = f"Reversal: {first.description}"
+    row.method, row.reason, row.refunded_id = first.method, reason, transaction_id
+    session.add(row)
+    _record(session, "wallet.reversed", row, reason, by=by, now=now)
+    return queries.show_transaction([row], row.currency, staff=True)
 
 
 def lock_wallet_of(session: Session, organization_id: str) -> None:
@@ -93,15 +129,31 @@ def check_provider_funds(
     """
     if method != ISSUE:
         return
-    usable = queries.wallet_balance(session, account.provider_id, account.currency).usable
+    wallet = queries.wallet_balance(session, account.provider_id, account.currency)
+    _check_usable(wallet, amount)
+
+
+def _check_usable(wallet: queries.WalletBalance, amount: int, detail: str = "") -> None:
+    usable = wallet.usable
     if amount > usable:
         raise ProviderCreditsInsufficient(
-            shortfall=format_money(amount - usable, account.currency),
-            usable=format_money(usable, account.currency),
+            detail,
+            shortfall=format_money(amount - usable, wallet.currency),
+            usable=format_money(usable, wallet.currency),
         )
 
 
-def _entry(provider: Provider, currency: str, amount: int, balance: int, by: Actor) -> Entry:
+def _entry(
+    provider: Provider,
+    currency: str,
+    kind: str,
+    moved: int,
+    balance: int,
+    now: datetime,
+    by: Actor,
+) -> Entry:
+    """A transaction of one row, after which the wallet has this balance."""
+    debit, credit = (Code.WALLET, Code.FUNDING) if moved > 0 else (Code.FUNDING, Code.WALLET)
     provider.seq += 1
     return Entry(
         organization_id=provider.id,
@@ -110,28 +162,31 @@ def _entry(provider: Provider, currency: str, amount: int, balance: int, by: Act
         part=0,
         provider_id=provider.id,
         currency=currency,
-        kind="wallet_top_up",
-        debit=Code.WALLET,
-        credit=Code.FUNDING,
-        amount=amount,
-        moved=amount,
+        kind=kind,
+        debit=debit,
+        credit=credit,
+        amount=abs(moved),
+        moved=moved,
         balance_after=balance,
         prepaid_after=0,
         surplus_after=0,
         unbilled_after=0,
         invoiced_after=0,
         held_after=0,
-        description="Wallet top-up",
         actor_kind=by.kind,
         actor_id=by.id,
+        occurred_at=now,
+        posted_at=now,
     )
 
 
-def _record_top_up(session: Session, row: Entry, *, by: Actor, now: datetime) -> None:
+def _record(
+    session: Session, action: str, row: Entry, reason: str | None, *, by: Actor, now: datetime
+) -> None:
     changes = [
         {
             "field": "balance",
-            "before": format_money(row.balance_after - row.amount, row.currency),
+            "before": format_money(row.balance_after - row.moved, row.currency),
             "after": format_money(row.balance_after, row.currency),
         }
     ]
@@ -140,10 +195,10 @@ def _record_top_up(session: Session, row: Entry, *, by: Actor, now: datetime) ->
         messages.AuditRecorded,
         organization_id=row.organization_id,
         provider_id=row.provider_id,
-        action="wallet.topped_up",
+        action=action,
         by=by,
         now=now,
-        reason=row.remark,
+        reason=reason,
         changes=changes,
         target={"type": "transaction", "id": row.transaction_id, "label": row.description},
     )

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from chassis.auth.actor import Actor
-from chassis.errors import Conflict
 from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.accounts import audit_log, wallet
 from billing.actions.charges import adjustments
 from billing.actions.ledger import posting
+from billing.actions.ledger.refusals import AlreadyReversed, NotReversible
 from billing.actions.payments import allocation
 from billing.models import Account, Entry, Source
 from billing.values import ADJUSTMENT_KINDS, ISSUE, PREPAID, SPENDING_KINDS, Code, Transfer
@@ -26,16 +26,6 @@ _INSTEAD = {
     "reassignment": "A reassignment cannot be reversed. Assign the payment to other invoices.",
     **dict.fromkeys(SPENDING_KINDS, "A charge cannot be reversed. Refund it."),
 }
-
-
-class NotReversible(Conflict):
-    code = "not_reversible"
-    detail = "Transactions of this type cannot be reversed. Correct the account with an adjustment."
-
-
-class AlreadyReversed(Conflict):
-    code = "already_reversed"
-    detail = "This transaction has already been reversed."
 
 
 def reverse(

@@ -56,6 +56,16 @@ class ReservationExpired(Gone):
     detail = "This reservation has expired. Create a new one."
 
 
+class NotReversible(Conflict):
+    code = "not_reversible"
+    detail = "Transactions of this type cannot be reversed. Correct the account with an adjustment."
+
+
+class AlreadyReversed(Conflict):
+    code = "already_reversed"
+    detail = "This transaction has already been reversed."
+
+
 _FAILURES: tuple[type[Failure], ...] = (
     AccountClosed,
     AccountFrozen,
