@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from billing import actions
+from billing import actions, queries
 from billing.app import SERVICE
 from billing.models import Account, Allocation, Source
 from chassis.db.database import Database
@@ -152,6 +152,9 @@ def test_goodwill_that_paid_an_invoice_makes_it_due_when_it_is_reversed(world: W
     world.charge(org, "50")
     invoice = issue(world, org)
     assert payers(world, org, invoice["id"]) == [("goodwill", "20.00")]
+    with world.database.reading() as session:
+        document = queries.invoice_document(session, org, invoice["id"])
+    assert (document["paid"], document["paid_by_credits"]) == ("20.00", "20.00")
 
     reverse(world, org, credited["id"])
 

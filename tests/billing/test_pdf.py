@@ -61,6 +61,7 @@ def document(lines: list[dict[str, Any]], currency: str = "SGD", **more: Any) ->
         "paid": money(0),
         "credited": money(0),
         "written_off": money(0),
+        "paid_by_credits": money(0),
         "open": money(total),
         "credit_notes": [],
         **more,
@@ -309,6 +310,20 @@ def test_only_money_is_thanked_for(
     for part in words.split(" · ") if mark != "PAID" else ["Paid 10.00"]:
         label, _, amount_ = part.rpartition(" ")
         assert f"{label} −{amount_}" in page
+
+
+@pytest.mark.parametrize(
+    ("by_credits", "mark", "words"),
+    [("10.00", "CREDITED", "Credited 10.00"), ("4.00", "SETTLED", "Paid 6.00 · Credited 4.00")],
+)
+def test_what_the_providers_credits_paid_is_credited(
+    by_credits: str, mark: str, words: str
+) -> None:
+    settled = {"status": "paid", "open": "0.00", "paid": "10.00", "paid_by_credits": by_credits}
+    (page,) = pages(renderer.render(document([line("10.00")], **settled)))
+
+    assert mark in page.replace(" ", "") and words in page
+    assert "Thank you" not in page
 
 
 @pytest.mark.parametrize(

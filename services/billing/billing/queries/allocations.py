@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from billing.models import Allocation, Entry, Invoice, Source
-from billing.values import format_money
+from billing.values import ADJUSTMENT_KINDS, format_money
 
 MODE_CHANGE = "mode_change"
+_CREDITS = (*ADJUSTMENT_KINDS, "refund")
 _PAID: Any = func.sum(Allocation.amount)
 
 
@@ -121,6 +122,24 @@ def _moved_to_prepaid(session: Session, source: Source) -> int:
         )
     )
     return int(moved or 0)
+
+
+def paid_by_credits(session: Session, invoice: Invoice) -> int:
+    """What the invoice was paid from credits of the provider's, not from money."""
+    paid = session.scalar(
+        select(_PAID)
+        .join(
+            Source,
+            (Source.organization_id == Allocation.organization_id)
+            & (Source.transaction_id == Allocation.source_id),
+        )
+        .where(
+            Allocation.organization_id == invoice.organization_id,
+            Allocation.invoice_id == invoice.id,
+            Source.kind.in_(_CREDITS),
+        )
+    )
+    return int(paid or 0)
 
 
 def show_allocations(session: Session, invoice: Invoice) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from billing.models import Account, CreditNote, Entry, Invoice
 from billing.models.invoice import AWAITING_ONLY, REGULAR_ONLY
 from billing.queries.accounts import get_account
-from billing.queries.allocations import show_allocations
+from billing.queries.allocations import paid_by_credits, show_allocations
 from billing.queries.invoice_lines import show_lines
 from billing.values import AWAITING, VOID, Code, format_money
 
@@ -146,6 +146,7 @@ def invoice_document(session: Session, organization_id: str, invoice_id: str) ->
     invoice = get_invoice(session, organization_id, invoice_id)
     shown = show_invoice(session, invoice, invoice.issued_at)
     shown["timezone"] = invoice.about["timezone"]
+    shown["paid_by_credits"] = format_money(paid_by_credits(session, invoice), invoice.currency)
     for name in ("id", "organization_id", "overdue", "from_seq", "to_seq", "allocations"):
         del shown[name]
     for name, value in shown.items():

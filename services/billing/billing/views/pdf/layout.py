@@ -114,11 +114,14 @@ def _amount_due(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _settlement(document: dict[str, Any]) -> list[tuple[str, int]]:
-    """What has settled the invoice so far, in millionths."""
-    written_off = millionths(document["written_off"])
+    """What has settled the invoice so far, in millionths. What credits of the provider's paid is
+    credited: it was no money."""
+    written_off, by_credits = (
+        millionths(document[name]) for name in ("written_off", "paid_by_credits")
+    )
     settled = [
-        ("Paid", millionths(document["paid"])),
-        ("Credited", millionths(document["credited"]) - written_off),
+        ("Paid", millionths(document["paid"]) - by_credits),
+        ("Credited", millionths(document["credited"]) - written_off + by_credits),
         ("Written off", written_off),
     ]
     return [(label, amount) for label, amount in settled if amount]
