@@ -341,8 +341,9 @@ def test_a_leaked_key_is_refused_once_the_new_one_is_known(
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the issuer's keys unavailable."""
+def silent(targets: Targets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the issuer's keys unavailable once every service has them cached."""
+    targets.assert_taken(targets.mint.good)
     send = InProcess.send
 
     def fails(
