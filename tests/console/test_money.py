@@ -56,6 +56,20 @@ def test_reservations_are_listed_and_released(staff_console: Browser, provider: 
     assert page.facts["Usable credits"] == "150.00 EUR" and "No reservations." in page.text
 
 
+def test_a_reservation_shows_what_it_still_holds(
+    staff_console: Browser, provider: Provider
+) -> None:
+    customer = prepaid(provider, "50", "100")
+    held = customer.money("reservations", amount="10", description="A call")
+    customer.money(f"reservations/{held['id']}/capture", amount="4", final=False)
+
+    page = money(customer, staff_console)
+    assert page.rows[0][1] == "6.00 EUR 4.00 EUR charged so far"
+    assert customer.account["reserved_credits"] == "6.00"
+    page = staff_console.click("Release A call")
+    assert page.facts["Still reserved"] == "6.00 EUR"
+
+
 @pytest.mark.parametrize(
     ("due", "unbilled", "figures"),
     [

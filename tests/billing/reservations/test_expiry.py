@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from billing import actions
+from billing import actions, queries
 from billing.actions.ledger.refusals import InsufficientCredits, ReservationExpired
 from billing.models import Reservation, UnpublishedBalance
 from chassis.runtime import clock
@@ -41,6 +41,40 @@ def test_it_expires_to_the_microsecond_whether_or_not_the_job_has_run(world, lat
                 ]
                 != "open"
             )
+
+
+@pytest.mark.parametrize(("late", "status"), [(-TICK, "open"), (0 * TICK, "expired")])
+def test_it_is_listed_under_its_status_at_the_moment(world, late, status):
+    org = world.open(limit="100")
+    made, moment = hold(world, org, "30"), NOW + timedelta(seconds=60) + late
+    with world.database.reading() as session:
+        listed = {
+            each: session.scalars(queries.reservations(org, now=moment, status=each)).all()
+            for each in ("open", "captured", "released", "expired")
+        }
+        one = queries.get_reservation(session, org, made)
+        assert queries.show_reservation(one, "SGD", moment)["status"] == status
+    assert {each: [row.id for row in rows] for each, rows in listed.items() if rows} == {
+        status: [made]
+    }
+
+
+def test_it_reads_expired_while_its_capture_is_410_before_the_job_runs(world):
+    org = world.open(limit="100")
+    made = {"id": hold(world, org, "30")}
+    path = f"/v1/organizations/{org}/account/reservations"
+
+    def shown():
+        listed = world.call("GET", f"{path}?status=expired").json["data"]
+        assert world.call("GET", f"{path}?status=open").json["data"] == []
+        one = world.call("GET", f"{path}/{made['id']}").json
+        assert listed == [one]
+        return one["status"], one["released"], world.account(org)["reserved_credits"]
+
+    assert settle(world, org, made, "capture").status_code == 410
+    assert shown() == ("expired", "0.00", "30.00")
+    expire_due(world, clock.now())
+    assert shown() == ("expired", "30.00", "0.00")
 
 
 def test_an_expired_reservation_answers_410_permanently(world):

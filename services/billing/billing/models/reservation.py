@@ -13,6 +13,12 @@ from billing.models.table import Base
 OPEN_ONLY = "status = 'open'"
 
 
+def status_at(status: str, expires_at: datetime, now: datetime) -> str:
+    """The status at ``now`` of a reservation with this stored status: once it ends, an open one has
+    expired, whether or not the job has released what it held."""
+    return "expired" if status == "open" and expires_at <= now else status
+
+
 class Reservation(Base):
     """An amount set aside, in millionths; what is neither captured nor released is still held.
 

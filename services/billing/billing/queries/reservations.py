@@ -9,12 +9,12 @@ from chassis.db.direct import Direct, Statement
 from chassis.db.upserts import is_postgresql
 from chassis.errors import NotFound
 from chassis.runtime import ids
-from sqlalchemy import Select, Uuid, and_, bindparam, func, select, text
+from sqlalchemy import Select, Uuid, and_, bindparam, func, or_, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Reservation
-from billing.models.reservation import OPEN_ONLY, Held
+from billing.models.reservation import OPEN_ONLY, Held, status_at
 from billing.values import format_money
 
 MAX_SHOWN = 10
@@ -55,16 +55,21 @@ def get_reservation(session: Session, organization_id: str, reservation_id: str)
     return reservation
 
 
-def reservations(organization_id: str, *, status: str | None = None) -> Select[Any]:
-    """The reservations of an organization, newest first."""
+def reservations(organization_id: str, *, now: datetime, status: str | None = None) -> Select[Any]:
+    """The reservations of an organization, newest first; ``status``: that at ``now``."""
     query = (
         select(Reservation)
         .where(Reservation.organization_id == organization_id)
         .order_by(Reservation.id.desc())
     )
-    if status is not None:
-        query = query.where(Reservation.status == status)
-    return query
+    if status is None:
+        return query
+    has_status, is_due = Reservation.status == status, Reservation.expires_at <= now
+    if status == "open":
+        return query.where(has_status, ~is_due)
+    if status == "expired":
+        return query.where(or_(has_status, and_(Reservation.status == "open", is_due)))
+    return query.where(has_status)
 
 
 def held(change: Session | Direct, named: Collection[tuple[str, str]]) -> list[Held]:
@@ -151,23 +156,29 @@ def reservations_freeing(
 
 def show_held(held: Held, currency: str) -> dict[str, Any]:
     """The reservation as the API returns it, after a posting."""
-    return show_reservation(held, currency, ids.of_uuid("org", held.organization_id))
+    return _shown(held, currency, ids.of_uuid("org", held.organization_id), held.status)
 
 
-def show_reservation(
-    reservation: Reservation | Held, currency: str, organization_id: str | None = None
-) -> dict[str, Any]:
+def show_reservation(reservation: Reservation, currency: str, now: datetime) -> dict[str, Any]:
     """The reservation as the API returns it.
 
-    An expired one is ``open``, and counts as reserved, until the job has expired it.
+    What an expired one held counts as reserved, and is not yet in ``released``, until the job or a
+    charge that needs it has released it.
     """
+    status = status_at(reservation.status, reservation.expires_at, now)
+    return _shown(reservation, currency, reservation.organization_id, status)
+
+
+def _shown(
+    reservation: Reservation | Held, currency: str, organization_id: str, status: str
+) -> dict[str, Any]:
     return {
         "id": reservation.id,
-        "organization_id": organization_id or reservation.organization_id,
+        "organization_id": organization_id,
         "amount": format_money(reservation.amount, currency),
         "captured": format_money(reservation.captured, currency),
         "released": format_money(reservation.released, currency),
-        "status": reservation.status,
+        "status": status,
         "description": reservation.description,
         "expires_at": reservation.expires_at,
         "created_at": reservation.created_at,

@@ -36,7 +36,10 @@ class Release(ma.Schema):
 
 
 class Reservation(ma.Schema):
-    """A reservation: amount = captured + released + the amount still held."""
+    """A reservation: amount = captured + released + the amount still held.
+
+    It is ``expired`` from ``expires_at`` on; what it held may be released a moment later.
+    """
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)

@@ -27,16 +27,16 @@ _RESERVATION = schemas.Reservation()
 @blp.response(200, schemas.ReservationPage)
 def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
     """List the account's reservations, newest first."""
-    limit, cursor = query.pop("limit"), query.pop("cursor", None)
+    limit, cursor, now = query.pop("limit"), query.pop("cursor", None), clock.now()
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
         page = paging.page(
             session,
-            queries.reservations(organization_id, **query),
+            queries.reservations(organization_id, now=now, **query),
             limit=limit,
             cursor=cursor,
             order=repr((organization_id, sorted(query.items()))),
-            row=lambda row: queries.show_reservation(row[0], currency),
+            row=lambda row: queries.show_reservation(row[0], currency, now),
         )
     return json_response(schemas.ReservationPage().dump(page))
 
@@ -49,7 +49,8 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
         reservation = queries.get_reservation(session, organization_id, reservation_id)
-    return json_response(_RESERVATION.dump(queries.show_reservation(reservation, currency)))
+    shown = queries.show_reservation(reservation, currency, clock.now())
+    return json_response(_RESERVATION.dump(shown))
 
 
 @blp.route("", methods=["POST"])

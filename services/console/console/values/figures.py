@@ -47,6 +47,12 @@ def limit_used(account: Mapping[str, Any]) -> str | None:
     return plain(used, account["currency"]) if is_using_limit else None
 
 
+def still_held(reservation: Mapping[str, Any], currency: str) -> str:
+    """What a reservation holds: its amount less what was captured and released."""
+    amount, *gone = (Decimal(reservation[name]) for name in ("amount", "captured", "released"))
+    return plain(amount - sum(gone), currency)
+
+
 def withdrawable(account: Mapping[str, Any]) -> str:
     """What can be withdrawn, as far as the figures tell: the balance, or the overpayment."""
     available = account["balance" if account["payment_mode"] == "prepaid" else "amount_due"]

@@ -36,6 +36,7 @@ def show(org: str) -> ResponseReturnValue:
         **responses,
         formulas=figures.formulas(account),
         limit_term=figures.limit_term(account),
+        still_held=figures.still_held,
         limit_used=figures.limit_used(account),
         empty_on=figures.empty_on(account, zone),
         unbilled=figures.UNBILLED.get(settings["invoicing"], "") if settings else "",
@@ -58,6 +59,7 @@ def release(org: str, reservation: str) -> ResponseReturnValue:
         about=(
             ("Reservation", held["description"]),
             ("Amount", customer.money(held["amount"])),
+            ("Still reserved", customer.money(figures.still_held(held, customer.currency))),
             ("Charged so far", customer.money(held["captured"])),
         ),
     )
