@@ -304,7 +304,7 @@ def test_a_change_to_postpaid_needs_a_limit_and_keeps_the_money(world):
         "open_amounts",
         "10.00",
     )
-    world.adjust(org, "10", "write_off")
+    world.adjust(org, "10", "goodwill")
     shown = world.patch(org, {"payment_mode": "prepaid"}).json
     assert (shown["balance"], shown["amount_due"], shown["usable_credits"]) == (
         "40.00",

@@ -181,6 +181,8 @@ def _sources(rows: dict[str, list[Any]], journal: list[Any], wallet: Wallet) -> 
             assert moved[row.seq] == row.amount
         elif (row.debit, row.credit) == (INVOICED, SURPLUS):
             assert moved[row.seq] == -row.amount
+        elif row.credit == SURPLUS and row.seq in moved:
+            assert moved[row.seq] == -row.amount, "given back"
         elif row.credit == SURPLUS:
             received[row.transaction_id] += row.amount
     assert received == {row.transaction_id: row.amount for row in rows["sources"]}

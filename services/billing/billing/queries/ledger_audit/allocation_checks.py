@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, literal, or_, select, union_all
+from sqlalchemy import Select, exists, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from billing.models import Allocation, Entry, Invoice, Source
@@ -43,6 +43,7 @@ def wrong_sources(session: Session, organization_ids: Sequence[str]) -> list[Dis
         Entry.organization_id.in_(organization_ids),
         Entry.credit == Code.SURPLUS,
         Entry.debit != Code.INVOICED,
+        ~_gives_back(),
     )
     allocated = select(
         Allocation.organization_id, Allocation.source_id, literal(0), -Allocation.amount
@@ -52,6 +53,13 @@ def wrong_sources(session: Session, organization_ids: Sequence[str]) -> list[Dis
         Discrepancy(row.organization_id, "allocations", f"{row.id} does not match its parts")
         for row in wrong
     ]
+
+
+def _gives_back() -> Any:
+    """Whether a row of the journal returns money to sources, and so makes none."""
+    return exists().where(
+        Allocation.organization_id == Entry.organization_id, Allocation.seq == Entry.seq
+    )
 
 
 def wrong_payments(session: Session, organization_ids: Sequence[str]) -> list[Discrepancy]:
