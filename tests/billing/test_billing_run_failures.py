@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from tests.billing.billing_periods import SECOND, charge, end_months, issue, opened, totals
+from tests.billing.conftest import World
 from tests.billing.invoices.books import check_books, names
 
 
@@ -103,21 +104,24 @@ def test_failing_accounts_cost_others_nothing_until_they_are_retried(world, monk
     assert turn(now + 2 * jobs.RETRY_AFTER) == (0, 0)
 
 
-def test_others_are_invoiced_again_once_very_many_failing_accounts_no_longer_fail(
-    world, monkeypatch
-):
+@pytest.mark.both_databases
+def test_very_many_failing_accounts_of_one_provider_hold_up_no_other_provider(world, monkeypatch):
     now, run = datetime(2031, 2, 2, tzinfo=UTC), jobs.BillingRun().run
     end_months(world, now)
     monkeypatch.setattr(jobs, "MAX_FAILING", 2)
-    failing = _opened_to_bill(world, 2)
+    failing = _opened_to_bill(world, 3)
+    elsewhere = World(world.database, world.client)
     with monkeypatch.context() as patched:
         _fail_while_writing(patched, set(failing))
         assert run(world.database, now, None) == 0
-    [other] = _opened_to_bill(world, 1)
-    assert run(world.database, now + SECOND, None) == 0
-    assert run(world.database, now + jobs.RETRY_AFTER, None) == 2
+        [other] = _opened_to_bill(elsewhere, 1)
+        assert run(world.database, now + SECOND, None) == 1
+        assert len(totals(elsewhere, other)) == 1
+    [waiting] = _opened_to_bill(world, 1)
+    assert run(world.database, now + SECOND, None) == 0, "very many of the same provider fail"
+    assert run(world.database, now + jobs.RETRY_AFTER, None) == 3
     assert run(world.database, now + jobs.RETRY_AFTER, None) == 1
-    assert len(totals(world, other)) == 1
+    assert len(totals(world, waiting)) == 1
 
 
 def test_if_all_accounts_fail_only_some_are_tried_in_a_turn(world, monkeypatch):

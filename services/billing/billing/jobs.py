@@ -1,6 +1,7 @@
 """Billing's periodic jobs."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ from billing import actions, queries
 
 # The accounts that the billing run invoices in one transaction, and how many such run at once.
 BLOCK, PARALLEL_BLOCKS = 250, 2
-# An account that failed is retried then. While as many have failed, only they are tried.
+# An account that failed is retried then. While as many of one provider have failed, no others of
+# that provider are tried.
 RETRY_AFTER, MAX_FAILING = timedelta(minutes=5), 5000
 _LOG = log.get("billing")
 
@@ -94,44 +96,81 @@ def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
 
 class BillingRun:
     """The job that invoices months that have ended. It leaves out accounts that could not be
-    invoiced for a while, so that they hold up no others unless they are very many."""
+    invoiced for a while, so that they hold up no others, unless very many of the same provider
+    fail."""
 
     def __init__(self) -> None:
-        self._retry_at: dict[str, datetime] = {}
+        # By organization: its provider, and when it is retried.
+        self._failing: dict[str, tuple[str, datetime]] = {}
 
     def run(self, database: Database, now: datetime, _settings: object) -> int:
         """Invoice the accounts of a few blocks, each by its own time zone; only if there are none,
         retry a block of those that failed. Returns for how many accounts that was done."""
-        tried: set[str] = set()
-        while len(skip := tried | self._retry_at.keys()) < MAX_FAILING:
-            with database.reading() as session:
-                ended = queries.organizations_to_bill(session, now, BLOCK * PARALLEL_BLOCKS, skip)
-            if not ended:
-                break
-            blocks = [ended[start : start + BLOCK] for start in range(0, len(ended), BLOCK)]
-            if billed := self._bill_blocks(database, now, blocks):
+        tried: dict[str, str] = {}
+        while ended := self._untried(database, now, tried):
+            organization_ids = list(ended)
+            blocks = [
+                organization_ids[start : start + BLOCK]
+                for start in range(0, len(organization_ids), BLOCK)
+            ]
+            if billed := self._bill_blocks(database, now, blocks, ended):
                 return billed
-            tried.update(ended)
-        due = [organization_id for organization_id, at in self._retry_at.items() if at <= now]
-        return self._bill(database, now, due[:BLOCK]) if due else 0
+            tried |= ended
+        due = {
+            organization_id: provider_id
+            for organization_id, (provider_id, at) in self._failing.items()
+            if at <= now
+        }
+        return self._bill(database, now, list(due)[:BLOCK], due) if due else 0
+
+    def _untried(
+        self, database: Database, now: datetime, tried: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The next organizations to bill, with their providers."""
+        skip = {
+            **tried,
+            **{organization_id: failing[0] for organization_id, failing in self._failing.items()},
+        }
+        counts = Counter(skip.values())
+        full = {provider_id for provider_id, count in counts.items() if count >= MAX_FAILING}
+        with database.reading() as session:
+            return dict(
+                queries.organizations_to_bill(
+                    session,
+                    now,
+                    BLOCK * PARALLEL_BLOCKS,
+                    skip=[each for each, provider_id in skip.items() if provider_id not in full],
+                    skip_providers=full,
+                )
+            )
 
     def _bill_blocks(
-        self, database: Database, now: datetime, blocks: Sequence[Sequence[str]]
+        self,
+        database: Database,
+        now: datetime,
+        blocks: Sequence[Sequence[str]],
+        providers: Mapping[str, str],
     ) -> int:
         """One is prepared while the database writes another. SQLite has a single writer."""
         if database.is_sqlite or len(blocks) < 2:
-            return sum(self._bill(database, now, block) for block in blocks)
+            return sum(self._bill(database, now, block, providers) for block in blocks)
         with ThreadPoolExecutor(len(blocks)) as threads:
             # In the context of this job, which messages name as their correlation.
             running = [
-                threads.submit(copy_context().run, self._bill, database, now, block)
+                threads.submit(copy_context().run, self._bill, database, now, block, providers)
                 for block in blocks
             ]
             return sum(each.result() for each in running)
 
-    def _bill(self, database: Database, now: datetime, organization_ids: Sequence[str]) -> int:
+    def _bill(
+        self,
+        database: Database,
+        now: datetime,
+        organization_ids: Sequence[str],
+        providers: Mapping[str, str],
+    ) -> int:
         """If the block cannot be written, its halves are billed, until an account that cannot be
-        is alone."""
+        is alone. ``providers``: those of the organizations."""
         try:
             with database.transaction() as session:
                 billed, failed = actions.run_billing(
@@ -144,13 +183,13 @@ class BillingRun:
                 _LOG.warning("billing_run.failed", accounts=len(organization_ids), exc_info=True)
                 middle = len(organization_ids) // 2
                 halves = organization_ids[:middle], organization_ids[middle:]
-                return sum(self._bill(database, now, half) for half in halves)
+                return sum(self._bill(database, now, half, providers) for half in halves)
             billed, failed = 0, {organization_ids[0]: problem}
         for organization_id in organization_ids:
-            self._retry_at.pop(organization_id, None)
+            self._failing.pop(organization_id, None)
         for organization_id, why in failed.items():
             _LOG.error("billing_run.account_failed", organization_id=organization_id, exc_info=why)
-            self._retry_at[organization_id] = now + RETRY_AFTER
+            self._failing[organization_id] = providers[organization_id], now + RETRY_AFTER
         return billed
 
 

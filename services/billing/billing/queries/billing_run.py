@@ -8,7 +8,7 @@ from typing import Any
 from chassis.db.bulk_sql import among, array
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
-from sqlalchemy import bindparam, case, select, text
+from sqlalchemy import bindparam, case, not_, select, text
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry, Invoice, Provider
@@ -21,13 +21,26 @@ _ACCOUNTS: Any = Account.__table__
 
 
 def organizations_to_bill(
-    session: Session, now: datetime, limit: int, skip: Collection[str] = ()
-) -> Sequence[str]:
-    """The organizations whose month has ended, but for those to ``skip``; not locked."""
-    query = select(_ACCOUNTS.c.organization_id).where(_ACCOUNTS.c.month_ends_at <= now)
+    session: Session,
+    now: datetime,
+    limit: int,
+    *,
+    skip: Collection[str] = (),
+    skip_providers: Collection[str] = (),
+) -> Sequence[tuple[str, str]]:
+    """The organizations whose month has ended, each with its provider, but for those to ``skip``
+    and those of providers to skip; not locked."""
+    query = select(_ACCOUNTS.c.organization_id, _ACCOUNTS.c.provider_id).where(
+        _ACCOUNTS.c.month_ends_at <= now
+    )
+    if skip_providers:
+        query = query.where(_ACCOUNTS.c.provider_id.not_in(skip_providers))
+    parameters = {}
     if skip:
-        query = query.where(_ACCOUNTS.c.organization_id.not_in(skip))
-    return session.scalars(query.order_by(_ACCOUNTS.c.month_ends_at).limit(limit)).all()
+        query = query.where(not_(_of_dialect(session, _IS_AMONG)))
+        parameters = _among(session, skip)
+    query = query.order_by(_ACCOUNTS.c.month_ends_at).limit(limit)
+    return [(row[0], row[1]) for row in session.connection().execute(query, parameters)]
 
 
 def accounts_to_bill(
