@@ -38,6 +38,7 @@ _TEXTS = {
     "code": "credits_left",
     "outcome": "ok",
     "at": "2026-01-31T09:00:00.000000Z",
+    "oldest_due_on": "2026-01-15",
     "as_of": "2026-01-31T09:00:00.000001Z",
     "purge_at": "2026-03-02T09:00:00.000000Z",
     "started_at": "2026-01-31T09:00:00.000000Z",
@@ -45,7 +46,15 @@ _TEXTS = {
     "finished_at": "2026-01-31T09:01:00.000000Z",
     "hash": "0" * 64,
 }
-_AMOUNTS = {"amount", "amount_due", "balance", "credit_limit", "reserved_credits", "usable_credits"}
+_AMOUNTS = {
+    "amount",
+    "amount_due",
+    "balance",
+    "credit_limit",
+    "overdue_amount",
+    "reserved_credits",
+    "usable_credits",
+}
 
 
 def path(kind: type[Message]) -> Path:

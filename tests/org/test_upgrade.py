@@ -47,7 +47,7 @@ def test_billing_addresses_whose_mail_went_elsewhere_are_listed(
     with engine.begin() as connection:
         for email in EMAILS:
             one = uuid.uuid4() if database == "postgresql" else uuid.uuid4().hex
-            row = filled(table, id=one, provider_id=one, billing_email=email)
+            row = filled(table, id=one, provider_id=one, billing_email=email, limit_now="0")
             row["owner"] = {"email": email, "verified": True}
             connection.execute(sa.insert(table).values(row))
 
@@ -67,3 +67,30 @@ def test_billing_addresses_whose_mail_went_elsewhere_are_listed(
         "address.was_elsewhere",
     ]
     assert not any(email in line for email in EMAILS for line in map(str, logged))
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_credit_limits_are_read_as_numbers(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database("org").owner_url
+    migrations.upgrade(SERVICE.migrations, url, "0010")
+    engine = sa.create_engine(url)
+    table = sa.Table("organizations", sa.MetaData(), autoload_with=engine)
+    limits = {"0": 0, "2000.00": 2_000_000_000, "12.500001": 12_500_001}
+    with engine.begin() as connection:
+        for limit in limits:
+            one = uuid.uuid4() if database == "postgresql" else uuid.uuid4().hex
+            row = filled(table, id=one, provider_id=one, limit_now=limit)
+            connection.execute(sa.insert(table).values(row))
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    table = sa.Table("organizations", sa.MetaData(), autoload_with=engine)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(table.c.limit_now, table.c.limit_units)).all()
+    engine.dispose()
+    assert {limit: units for limit, units in rows} == limits

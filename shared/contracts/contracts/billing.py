@@ -92,7 +92,10 @@ class AccountNotSealed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceChanged(Message):
-    """The figures of an account after its latest entries. One message may cover several changes."""
+    """The figures of an account after its latest entries. One message may cover several changes.
+
+    ``overdue_amount``: what is open on invoices past their due date, and ``oldest_due_on`` the
+    earliest of those dates; neither if there are none."""
 
     organization_id: str
     provider_id: str
@@ -104,6 +107,8 @@ class BalanceChanged(Message):
     credit_limit: str
     reserved_credits: str
     amount_due: str
+    overdue_amount: str | None = None
+    oldest_due_on: str | None = None
     days_to_empty: int | None = None
     as_of: str
 
@@ -340,6 +345,8 @@ class AccountState:
     balance: str
     credit_limit: str
     amount_due: str
+    overdue_amount: str | None = None
+    oldest_due_on: str | None = None
     days_to_empty: int | None = None
     as_of: str | None = None
 

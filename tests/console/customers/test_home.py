@@ -1,8 +1,10 @@
 """Home, and how many statements it and the other pages take."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from billing.models import Invoice
 
 from tests.console.browser import Browser
 from tests.console.customers.pages import card, failed, names, unavailable
@@ -29,10 +31,42 @@ def test_home_shows_what_needs_attention(staff: Browser, provider: Provider) -> 
         "Overdrawn"
     ]
     assert "Burning" in groups["Credits run out within 7 days"]
-    assert card(page, "Scheduled deletions").text.endswith("Leaving 30 days")
+    assert card(page, "Scheduled deletions").text.endswith("Leaving 30 days · Activate: Leaving")
     assert "You're all caught up" not in page.text
     assert "Overdrawn" in card(page, "Recent customers").text
     assert names(staff.click("Owner not verified")) == ["Unverified"]
+
+
+def test_home_shows_overdue_invoices_and_limits_that_are_near_with_their_actions(
+    staff: Browser, provider: Provider, whole: Whole
+) -> None:
+    late = provider.customer("Late", payment_mode="postpaid", credit_limit="100")
+    late.money("charges", amount="30", kind="usage", description="calls")
+    invoice = late.money("invoices")["id"]
+    near = provider.customer("Near", payment_mode="postpaid", credit_limit="100")
+    near.money("charges", amount="90", kind="usage", description="calls")
+    provider.customer("Unverified", accept=False)
+    with whole.databases["billing"].transaction() as session:
+        stored = session.get_one(Invoice, (late.id, invoice))
+        stored.due_on, stored.due_until = date(2026, 10, 5), datetime(2026, 10, 6, tzinfo=UTC)
+    whole.settle("flag_overdue_invoices")
+
+    page = staff.get(staff.at("/home"))
+
+    rows = {
+        one.find("h3")[0].text: [li.text for li in one.find("li")]
+        for one in card(page, "Needs attention").find("section")
+        if one.find("h3")
+    }
+    assert rows["Overdue invoices"] == ["Late 30.00 EUR due 5 Oct 2026 · Record payment: Late"]
+    assert rows["Credit limit nearly used"] == ["Near 10.00 EUR · Change limit: Near"]
+    assert staff.click("Record payment: Late").headings[1] == "Record payment"
+    staff.get(staff.at("/home"))
+    headings = staff.click("Resend email: Unverified").headings
+    assert any("Resend email to Olga Owner" in heading for heading in headings)
+
+    late.money("payments", amount="30", method="cash")
+    assert "Overdue invoices" not in staff.get(staff.at("/home")).text
 
 
 def test_home_says_when_nothing_needs_attention(staff: Browser, provider: Provider) -> None:

@@ -1,7 +1,10 @@
 """The list of organizations."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
-from org import schemas
+from org import queries, schemas
 
 from tests.org.conftest import NOON, World, balance
 
@@ -98,3 +101,55 @@ def test_a_listed_organization_is_what_its_schema_and_a_single_one_say(world: Wo
     assert listed["summary"]["attention"] == ["credits_overdrawn", "credits_run_out"]
     del listed["summary"]
     assert listed == world.call("GET", f"/organizations/{customer}").json
+
+
+def test_overdue_invoices_and_limits_that_are_near_need_attention(world: World) -> None:
+    figures = {"late": "50.00", "near": "10.00", "used": "0.00", "far": "10.01", "over": "-0.01"}
+    made = {name: world.active(name=name) for name in figures}
+    for name, usable in figures.items():
+        owed = {"overdue_amount": "9.50", "oldest_due_on": "2026-01-15"} if name == "late" else {}
+        news = balance(made[name], world.provider, usable=usable, as_of=NOON)
+        world.consume(replace(news, credit_limit="100.00", **owed))
+
+    def listed(attention: str) -> list[str]:
+        rows = world.call("GET", f"/organizations?attention={attention}").json["data"]
+        return [row["name"] for row in rows]
+
+    assert listed("invoice_overdue") == ["late"]
+    assert listed("limit_near") == ["near", "used"]
+    assert listed("credits_overdrawn") == ["over"]
+    assert listed("any") == ["late", "near", "over", "used"]
+    shown = {
+        row["name"]: row["summary"] for row in world.call("GET", "/organizations").json["data"]
+    }
+    assert (shown["late"]["overdue_amount"], shown["late"]["oldest_due_on"]) == (
+        "9.50",
+        "2026-01-15",
+    )
+    assert (shown["far"]["overdue_amount"], shown["far"]["oldest_due_on"]) == ("0.00", None)
+    assert shown["late"]["attention"] == ["invoice_overdue"]
+
+    later = balance(made["late"], world.provider, usable="50.00", as_of=NOON + timedelta(hours=1))
+    world.consume(later)
+    assert listed("invoice_overdue") == []
+
+
+@pytest.mark.parametrize("status", ["suspended", "suspended_for_deletion", "closing"])
+def test_customers_for_whom_nothing_can_be_done_need_no_attention(
+    world: World, status: str
+) -> None:
+    customer = world.active()
+    news = balance(customer, world.provider, usable="1.00", as_of=NOON, days=3)
+    world.consume(replace(news, credit_limit="100.00"))
+    with world.database.transaction() as session:
+        organization = queries.organization(session, customer)
+        organization.owner = organization.owner | {"verified": False}
+    kinds = ["limit_near", "credits_run_out", "owner_unverified"]
+
+    def needed() -> list[str]:
+        [row] = world.call("GET", "/organizations").json["data"]
+        return list(row["summary"]["attention"])
+
+    assert needed() == kinds
+    world.set_status(customer, status)
+    assert not set(needed()) & set(kinds)

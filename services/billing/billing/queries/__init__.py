@@ -61,6 +61,7 @@ from billing.queries.journal import (
 from billing.queries.ledger_audit.discrepancy import MAX_DISCREPANCIES
 from billing.queries.ledger_audit.passes import AuditBatch, audit_batch, audit_next_batch
 from billing.queries.ledger_audit.results import NoAudit, last_audit
+from billing.queries.overdue import Overdue, overdue
 from billing.queries.payments import (
     MAX_EDITS,
     NoPayment,
@@ -113,6 +114,7 @@ __all__ = [
     "NoPayment",
     "NoReservation",
     "NoTransaction",
+    "Overdue",
     "StatePage",
     "WalletBalance",
     "accounts_to_bill",
@@ -149,6 +151,7 @@ __all__ = [
     "newly_overdue",
     "oldest_low_credit",
     "organizations_to_bill",
+    "overdue",
     "patchable",
     "payments",
     "provider_costs",

@@ -1,5 +1,6 @@
 """What billing stores of organizations, for comparison with what org stores."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chassis.runtime import clock
@@ -8,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Provider
+from billing.queries.overdue import Overdue, overdue
 from billing.values import format_money
 
 
@@ -35,7 +37,10 @@ def states(session: Session, *, after: str | None, limit: int) -> StatePage:
     if after is not None:
         accounts = accounts.where(Account.organization_id > after)
         providers = providers.where(Provider.id > after)
-    page = {row.organization_id: State(_account_state(row)) for row in session.scalars(accounts)}
+    page = {
+        organization_id: State(account)
+        for organization_id, account in _account_states(session, session.scalars(accounts).all())
+    }
     versions = {id_: State(settings_version=version) for id_, version in session.execute(providers)}
     until = min((max(part) for part in (page, versions) if len(part) == limit), default=None)
     complete = {
@@ -51,12 +56,21 @@ def state(session: Session, organization_id: str) -> State:
     account = session.get(Account, organization_id)
     provider = session.get(Provider, organization_id)
     return State(
-        account=_account_state(account) if account else None,
+        account=dict(_account_states(session, [account]))[organization_id] if account else None,
         settings_version=provider.settings_version if provider else 0,
     )
 
 
-def _account_state(account: Account) -> AccountState:
+def _account_states(
+    session: Session, accounts: Sequence[Account]
+) -> Iterator[tuple[str, AccountState]]:
+    owed = overdue(session, accounts)
+    for account in accounts:
+        organization_id = account.organization_id
+        yield organization_id, _account_state(account, owed.get(organization_id))
+
+
+def _account_state(account: Account, owed: Overdue | None) -> AccountState:
     """The account as it was last published, unless a change of its buckets is still unpublished."""
     as_of = account.balance_published_at
     figures = account.figures(as_of or account.opened_at)
@@ -67,6 +81,8 @@ def _account_state(account: Account) -> AccountState:
         balance=format_money(figures.balance, account.currency),
         credit_limit=format_money(figures.limit, account.currency),
         amount_due=format_money(figures.amount_due, account.currency),
+        overdue_amount=format_money(owed.amount, account.currency) if owed else None,
+        oldest_due_on=owed.oldest_due_on.isoformat() if owed else None,
         days_to_empty=account.published_days_to_empty,
         as_of=clock.stamp(as_of) if as_of else None,
     )

@@ -36,6 +36,8 @@ COLUMNS = (
     "balance",
     "credit_limit",
     "amount_due",
+    "overdue_amount",
+    "oldest_due_on",
     "days_to_empty",
     "members",
     "admins",
@@ -97,8 +99,15 @@ def cells(customer: Mapping[str, Any]) -> list[Cell]:
         customer["currency"],
         *(
             _amount(summary[name])
-            for name in ("usable_credits", "balance", "credit_limit", "amount_due")
+            for name in (
+                "usable_credits",
+                "balance",
+                "credit_limit",
+                "amount_due",
+                "overdue_amount",
+            )
         ),
+        summary["oldest_due_on"],
         summary["days_to_empty"],
         summary["members"],
         summary["admins"],

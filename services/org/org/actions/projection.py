@@ -1,7 +1,7 @@
 """What org keeps of the other services' data, for the list of customers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from contracts import billing, membership
 from sqlalchemy.orm import Session
@@ -26,7 +26,11 @@ def _keep_figures(organization: Organization, new: billing.BalanceChanged) -> No
     organization.usable_units = values.micro_units(new.usable_credits)
     organization.balance = new.balance
     organization.limit_now = new.credit_limit
+    organization.limit_units = values.micro_units(new.credit_limit)
     organization.amount_due = new.amount_due
+    organization.overdue_amount = new.overdue_amount
+    due_on = new.oldest_due_on
+    organization.oldest_due_on = None if due_on is None else date.fromisoformat(due_on)
     organization.payment_mode = new.payment_mode
     days = new.days_to_empty
     organization.days_to_empty = values.NEVER_EMPTY if days is None else days

@@ -1,12 +1,12 @@
 """Organizations, what may be done to them in each status, and what is declared of each field."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chassis.db.columns import BigInt, Id, Instant, Json
 from chassis.errors import Conflict, Gone
-from sqlalchemy import Boolean, Index, Integer, String, false, text
+from sqlalchemy import Boolean, Date, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from org import values
@@ -75,8 +75,9 @@ class Organization(Base):
     """A provider or one of its customers.
 
     Columns declared by ``column`` are fields of the API; the others are internal. The last block is
-    the projection kept by listening: amounts as billing publishes them, ``usable_units`` in units
-    of 10⁻⁶ for sorting, ``days_to_empty`` NEVER_EMPTY when nothing is being spent.
+    the projection kept by listening: amounts as billing publishes them, ``usable_units`` and
+    ``limit_units`` in units of 10⁻⁶ for sorting and comparing, ``days_to_empty`` NEVER_EMPTY when
+    nothing is being spent.
     ``mfa_required`` of a provider is what its settings say.
     """
 
@@ -145,7 +146,10 @@ class Organization(Base):
     usable_units: Mapped[int] = mapped_column(BigInt, default=0)
     balance: Mapped[str] = mapped_column(String(24), default="0")
     limit_now: Mapped[str] = mapped_column(String(24), default="0")
+    limit_units: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
     amount_due: Mapped[str] = mapped_column(String(24), default="0")
+    overdue_amount: Mapped[str | None] = mapped_column(String(24))
+    oldest_due_on: Mapped[date | None] = mapped_column(Date)
     days_to_empty: Mapped[int] = mapped_column(Integer, default=values.NEVER_EMPTY)
     members: Mapped[int] = mapped_column(Integer, default=0)
     admins: Mapped[int] = mapped_column(Integer, default=0)

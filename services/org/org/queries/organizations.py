@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from chassis.errors import NotFound
-from sqlalchemy import JSON, ColumnElement, Select, Text, bindparam, cast, desc, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, Text, and_, bindparam, cast, desc, or_, select
 from sqlalchemy.orm import Session
 
 from org import values
@@ -14,10 +14,20 @@ from org.models import FIELDS, Organization
 from org.models.organizations import billing_of
 
 _TABLE = Organization.__table__.c
+# The part of the credit limit that is left when the limit is near.
+_LIMIT_NEAR = 10
+# Of others nothing can be done about these, or their services cannot spend.
+_IS_ACTIVE = _TABLE.status == values.ACTIVE
 ATTENTION: dict[str, ColumnElement[bool]] = {
+    "invoice_overdue": _TABLE.oldest_due_on.is_not(None),
     "credits_overdrawn": _TABLE.usable_units < 0,
-    "credits_run_out": _TABLE.days_to_empty <= 7,
-    "owner_unverified": _TABLE.owner["verified"].as_boolean().is_(False),
+    "limit_near": and_(
+        _IS_ACTIVE,
+        _TABLE.limit_units > 0,
+        _TABLE.usable_units.between(0, _TABLE.limit_units // _LIMIT_NEAR),
+    ),
+    "credits_run_out": and_(_IS_ACTIVE, _TABLE.days_to_empty <= 7),
+    "owner_unverified": and_(_IS_ACTIVE, _TABLE.owner["verified"].as_boolean().is_(False)),
     "deletion_scheduled": _TABLE.status == values.SUSPENDED_FOR_DELETION,
 }
 SORTS: dict[str, Any] = {
@@ -28,7 +38,7 @@ SORTS: dict[str, Any] = {
 }
 _OWNER = ("member_id", "given_name", "family_name", "email", "verified")
 _SINGLE = [name for name in FIELDS if name not in ("billing", "owner")]
-_INTERNAL = ("sort_name", "search", "credit_limit", "usable_units")
+_INTERNAL = ("sort_name", "search", "credit_limit", "limit_units", "usable_units")
 # Columns of the table instead of organizations: a list has many, and changes none. Its JSON is read
 # as text, which takes less time to parse than the driver's bytes.
 _LISTED = select(
@@ -134,6 +144,8 @@ def show_listed(row: Any) -> dict[str, Any]:
         "balance": listed["balance"],
         "credit_limit": listed["limit_now"],
         "amount_due": listed["amount_due"],
+        "overdue_amount": listed["overdue_amount"] or values.zero(listed["currency"]),
+        "oldest_due_on": listed["oldest_due_on"] and listed["oldest_due_on"].isoformat(),
         "days_to_empty": None if days == values.NEVER_EMPTY else days,
         "subscriptions_active": 0,
         "subscriptions_expiring": 0,

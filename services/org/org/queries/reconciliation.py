@@ -186,6 +186,8 @@ def _account_figures(organization: Organization) -> dict[str, Any]:
         "balance": organization.balance,
         "credit_limit": organization.limit_now,
         "amount_due": organization.amount_due,
+        "overdue_amount": organization.overdue_amount,
+        "oldest_due_on": organization.oldest_due_on and organization.oldest_due_on.isoformat(),
         "days_to_empty": None if days == values.NEVER_EMPTY else days,
         "as_of": clock.stamp(organization.as_of) if organization.as_of else None,
     }

@@ -177,6 +177,8 @@ class Summary(ma.Schema):
     balance = ma.fields.String()
     credit_limit = ma.fields.String(attribute="limit_now")
     amount_due = ma.fields.String()
+    overdue_amount = ma.fields.String()
+    oldest_due_on = ma.fields.Date(allow_none=True)
     days_to_empty = ma.fields.Function(_days_to_empty, metadata={"type": ["integer", "null"]})
     subscriptions_active = ma.fields.Constant(0)
     subscriptions_expiring = ma.fields.Constant(0)

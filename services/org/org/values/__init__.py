@@ -90,6 +90,12 @@ def micro_units(amount: str) -> int:
     return int(Decimal(amount).scaleb(6))
 
 
+@cache
+def zero(currency: str) -> str:
+    """No money, with the decimals of the currency."""
+    return f"{0:.{iso4217.Currency(currency).exponent}f}"
+
+
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
     """The values that differ, as the audit records changes: [{field, before, after}]."""
     return [

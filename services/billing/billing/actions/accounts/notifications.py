@@ -24,12 +24,16 @@ def publish_balance(session: Session, *accounts: Account, now: datetime) -> None
     for account in accounts:
         account.published_days_to_empty = days[account.organization_id]
         schedule_recount(account, now)
-        _publish_figures(session, account, now)
+        account.stamp_publication(now)
+    overdue = queries.overdue(session, accounts)
+    for account in accounts:
+        _publish_figures(session, account, overdue.get(account.organization_id), now)
 
 
-def _publish_figures(session: Session, account: Account, now: datetime) -> None:
+def _publish_figures(
+    session: Session, account: Account, overdue: queries.Overdue | None, now: datetime
+) -> None:
     figures = account.figures(now)
-    as_of = account.stamp_publication(now)
 
     def money(amount: int) -> str:
         return format_money(amount, account.currency)
@@ -47,8 +51,10 @@ def _publish_figures(session: Session, account: Account, now: datetime) -> None:
             credit_limit=money(figures.limit),
             reserved_credits=money(account.held),
             amount_due=money(figures.amount_due),
+            overdue_amount=money(overdue.amount) if overdue else None,
+            oldest_due_on=overdue.oldest_due_on.isoformat() if overdue else None,
             days_to_empty=account.published_days_to_empty,
-            as_of=clock.stamp(as_of),
+            as_of=clock.stamp(account.balance_published_at or now),
         ),
     )
 

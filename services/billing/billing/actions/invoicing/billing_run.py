@@ -12,6 +12,7 @@ from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import notifications
 from billing.actions.invoicing import invoices
 from billing.actions.invoicing.invoices import Issue
 from billing.models import Account, Provider
@@ -93,7 +94,7 @@ def _issue(
 
 
 def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) -> int:
-    """Publish each invoice that has become overdue, once; returns how many."""
+    """Publish each invoice that has become overdue, once, and the balances; returns how many."""
     overdue = queries.newly_overdue(session, now, limit)
     for account, invoice in overdue:
         invoice.overdue_at = now
@@ -109,4 +110,6 @@ def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) 
                 due_on=invoice.due_on.isoformat(),
             ),
         )
+    accounts = {account.organization_id: account for account, _ in overdue}
+    notifications.publish_balance(session, *accounts.values(), now=now)
     return len(overdue)

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import notifications
 from billing.models import Account, Entry, Invoice
 from billing.models.drafts import Draft
 from billing.models.invoice import AWAITING_ONLY
@@ -74,8 +75,11 @@ def deallocate(source_id: str, shares: Mapping[str, int]) -> list[Transfer]:
 def update_invoices(
     session: Session, account: Account, rows: Sequence[Entry], now: datetime
 ) -> None:
-    """Apply posted rows to the invoices they name, and publish those that are now paid."""
-    update_invoices_of(session, [account.organization_id], rows, now)
+    """Apply posted rows to the invoices they name, and publish those that are now paid. If one of
+    them was due before, the balance is published with what is overdue then."""
+    changed = update_invoices_of(session, [account.organization_id], rows, now)
+    if any(invoice.due_until <= now for invoice in changed):
+        notifications.publish_balance_soon(session, account)
 
 
 def update_invoices_of(
@@ -83,14 +87,15 @@ def update_invoices_of(
     organization_ids: Collection[str],
     transfers: Iterable[Entry | Transfer],
     now: datetime,
-) -> None:
-    """The same for what was posted to several accounts."""
+) -> Collection[Invoice]:
+    """The same for what was posted to several accounts, without the balances; returns the invoices
+    that were changed."""
     effects = [
         (each.invoice_id, *_effect(each)) for each in transfers if each.invoice_id is not None
     ]
     changed = {invoice_id for invoice_id, paid, credited in effects if paid or credited}
     if not changed:
-        return
+        return ()
     query = select(Invoice).where(
         Invoice.organization_id.in_(organization_ids), Invoice.id.in_(sorted(changed))
     )
@@ -101,6 +106,7 @@ def update_invoices_of(
             invoices[invoice_id].credited += credited
     for _, invoice in sorted(invoices.items()):
         _update_status(session, invoice, now)
+    return invoices.values()
 
 
 def _effect(transfer: Entry | Transfer) -> tuple[int, int]:
