@@ -67,6 +67,12 @@ class Person:
         """Click a button."""
         self.hit(self._one(within, "button", name))
 
+    def confirm(self, name: Name) -> None:
+        """Click a button, and the same one below what it leads to."""
+        self.press(name)
+        self.sees_heading(re.compile("^Confirm: "))
+        self.press(name)
+
     def fill(self, typed: dict[str, str]) -> None:
         """Fill in fields, by the start of their labels."""
         for label, text in typed.items():

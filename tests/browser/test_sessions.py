@@ -96,8 +96,8 @@ def test_entered_values_outlive_the_session(arrive: Arrivals, embedded: Site) ->
 
     expect(person.page.get_by_label("Amount")).to_have_value("25.00")
     expect(person.page.get_by_label("Remark")).to_have_value(remark)
-    person.press("Top up")
-    person.reads("25.00")
+    person.confirm("Top up")
+    person.sees_message("25.00")
     assert customer.get("/account")["balance"] == "25.00"
 
 

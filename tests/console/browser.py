@@ -211,9 +211,10 @@ class Browser:
         button: str = "",
         action: str = "",
         follow: bool = True,
+        confirm: bool = True,
     ) -> Page:
         """Fill in a form of the page shown, with its current values (tokens, keys, entered values),
-        and submit it.
+        and submit it, and confirm what it leads to if that is asked.
 
         ``fields``: what to change; None unticks. ``button`` and ``action``: the label of the button
         and the address of the form, if there are several; by default the last POST form of the
@@ -247,6 +248,8 @@ class Browser:
             if value is not None
         }
         self.send("POST", form.action, filled)
+        if confirm and self.page.top.find(id="confirmation"):
+            return self.submit(follow=follow, confirm=False)
         return self.follow() if follow else self.page
 
     def post(

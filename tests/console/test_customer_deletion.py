@@ -73,22 +73,22 @@ def reserved(provider: Provider) -> Customer:
     [
         (
             lambda p: p.customer(credits="10", accept=False),
-            "10.00 EUR",
+            "EUR 10.00",
             "Withdraw credits",
             "/payment/withdraw",
         ),
-        (owing_prepaid, "10.00 EUR", "Top up", "/payment/top-up"),
-        (reserved, "10.00 EUR", "View reservations", "/payment#reservations"),
-        (lambda p: postpaid(p, "charge"), "10.00 EUR", "Issue invoice", "/invoices/issue"),
+        (owing_prepaid, "EUR 10.00", "Top up", "/payment/top-up"),
+        (reserved, "EUR 10.00", "View reservations", "/payment#reservations"),
+        (lambda p: postpaid(p, "charge"), "EUR 10.00", "Issue invoice", "/invoices/issue"),
         (
             lambda p: postpaid(p, "charge", "invoice"),
-            "10.00 EUR",
+            "EUR 10.00",
             "Record payment",
             "/payments/record",
         ),
         (
             lambda p: postpaid(p, "pay"),
-            "25.00 EUR",
+            "EUR 25.00",
             "Withdraw the overpayment",
             "/payment/withdraw",
         ),

@@ -32,16 +32,16 @@ def test_issuing_makes_the_unbilled_due(staff_console: Browser, provider: Provid
 
     page = at(customer, staff_console, "invoices/issue")
     assert (
-        page.facts["Unbilled"] == "−80.00 EUR owed"
-        and page.facts["Current usable credits"] == "20.00 EUR"
+        page.facts["Unbilled"] == "−EUR 80.00 owed"
+        and page.facts["Current usable credits"] == "EUR 20.00"
     )
     page = staff_console.submit()
 
-    assert "for 80.00 EUR was issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
+    assert "for EUR 80.00 was issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
     page = at(customer, staff_console, "payment")
     assert (
-        page.facts["Usable credits"] == "100.00 EUR"
-        and page.facts["Current balance"] == "−80.00 EUR owed"
+        page.facts["Usable credits"] == "EUR 100.00"
+        and page.facts["Current balance"] == "−EUR 80.00 owed"
     )
     page = staff_console.post(staff_console.at(f"/c/{customer.id}/invoices/issue"))
     assert page.status == 409 and "no unbilled charges" in page.text
@@ -64,12 +64,13 @@ def test_a_payment_pays_the_oldest_first(staff_console: Browser, provider: Provi
     assert staff_console.get(path).forms[-1].fields["amount"] == "1000.00"
     form = staff_console.page.forms[-1]
     filled = {**form.fields, "amount": "500", "method": "bank_transfer", "reference": "<TT>"}
+    filled["confirmed"] = "yes"
 
     statuses = [staff_console.send("POST", path, filled).status for _ in range(2)]
 
     assert statuses == [303, 303] and amounts(customer) == ["100.00", "200.00", "200.00", "0.00"]
     page = staff_console.follow()
-    assert "Payment of 500.00 EUR recorded." in page.banners and "<TT>" in page.text
+    assert "Payment of EUR 500.00 recorded." in page.banners and "<TT>" in page.text
     rows = at(customer, staff_console, "invoices").rows
     assert [row[1] for row in rows] == ["Awaiting payment", "Awaiting payment", "Paid", "Paid"]
 
@@ -114,7 +115,7 @@ def test_credit_that_was_left_pays_open_invoices(
     at(customer, staff_console, "payments")
 
     page = staff_console.click("Pay from credit")
-    assert page.facts["Amount due"] == "−15.00 EUR owed"
+    assert page.facts["Amount due"] == "−EUR 15.00 owed"
     page = staff_console.submit()
 
     assert "Credit was allocated to 2 invoices." in page.banners[0]
@@ -122,7 +123,7 @@ def test_credit_that_was_left_pays_open_invoices(
     at(customer, staff_console, "payments/allocate")
     assert "Nothing was paid" in staff_console.submit().banners[0]
     page = at(customer, staff_console, f"invoices/{second}")
-    assert ["Payment", "5.00 EUR"] in [row[:2] for row in page.rows]
+    assert ["Payment", "EUR 5.00"] in [row[:2] for row in page.rows]
 
 
 def test_a_payment_of_a_prepaid_account_is_a_top_up(
@@ -145,8 +146,8 @@ def test_an_invoice_shows_lines_payments_and_pdf(
 
     page = at(customer, staff_console, f"invoices/{invoice}")
     assert (
-        page.facts["Total tax included"] == "10.00 EUR"
-        and page.facts["Balance due"] == "−6.00 EUR owed"
+        page.facts["Total tax included"] == "EUR 10.00"
+        and page.facts["Balance due"] == "−EUR 6.00 owed"
     )
     assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Payment"
     assert staff_console.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
@@ -189,10 +190,10 @@ def test_an_invoice_is_voided_or_credited(staff_console: Browser, provider: Prov
 
     path = staff_console.at(f"/c/{customer.id}/invoices/{second}/credit")
     page = staff_console.post(path, {"amount": "21", "reason": "late"})
-    assert page.status == 409 and "Remaining: 20.00 EUR." in page.text
+    assert page.status == 409 and "Remaining: EUR 20.00." in page.text
     page = staff_console.submit({"amount": "5"})
     assert (
-        "5.00 EUR of invoice" in page.banners[0] and page.facts["Balance due"] == "−15.00 EUR owed"
+        "EUR 5.00 of invoice" in page.banners[0] and page.facts["Balance due"] == "−EUR 15.00 owed"
     )
     assert "Void" not in page.links
     page = staff_console.post(staff_console.at(f"/c/{customer.id}/invoices/{second}/void"))
@@ -226,14 +227,14 @@ def test_a_list_needs_few_statements(staff_console: Browser, provider: Provider,
 @pytest.mark.parametrize(
     ("steps", "state", "figures"),
     [
-        ([("write_off", "10")], "Written off", {"Written off": "10.00 EUR"}),
-        ([("credit_note", "10")], "Credited", {"Credited": "10.00 EUR"}),
+        ([("write_off", "10")], "Written off", {"Written off": "EUR 10.00"}),
+        ([("credit_note", "10")], "Credited", {"Credited": "EUR 10.00"}),
         (
             [("payment", "5"), ("credit_note", "3"), ("write_off", "2")],
             "Settled",
-            {"Paid": "5.00 EUR", "Credited": "3.00 EUR", "Written off": "2.00 EUR"},
+            {"Paid": "EUR 5.00", "Credited": "EUR 3.00", "Written off": "EUR 2.00"},
         ),
-        ([("payment", "10")], "Paid", {"Paid": "10.00 EUR"}),
+        ([("payment", "10")], "Paid", {"Paid": "EUR 10.00"}),
     ],
 )
 def test_an_invoice_says_what_settled_it(

@@ -20,10 +20,10 @@ def test_a_prepaid_balance_is_explained(staff_console: Browser, provider: Provid
 
     page = money(customer, staff_console)
 
-    assert page.facts["Usable credits"] == "2,086.10148 EUR"
-    assert page.facts["Balance"] == "86.10148 EUR"
+    assert page.facts["Usable credits"] == "EUR 2,086.10148"
+    assert page.facts["Balance"] == "EUR 86.10148"
     assert page.facts["Balance = usable − limit"] == "86.10148 = 2,086.10148 − 2,000.00"
-    assert page.facts["Credit limit permanent"] == "2,000.00 EUR"
+    assert page.facts["Credit limit permanent"] == "EUR 2,000.00"
     assert "using its credit limit" not in page.text
     assert page.facts["Days to empty"].startswith("2,101 days around ")
 
@@ -35,9 +35,9 @@ def test_a_used_limit_is_red_and_explained(staff_console: Browser, provider: Pro
     page = money(customer, staff_console)
 
     assert page.facts["Balance = usable − limit"] == "−8.67 = 91.33 − 100.00"
-    assert [one.text for one in page.top.find("span", class_="owed")] == ["−8.67 EUR owed"]
-    assert "91.33 EUR" in [one.text for one in page.top.find("span", class_="held")]
-    assert "using its credit limit: 8.67 EUR of 100.00 EUR used." in page.text
+    assert [one.text for one in page.top.find("span", class_="owed")] == ["−EUR 8.67 owed"]
+    assert "EUR 91.33" in [one.text for one in page.top.find("span", class_="held")]
+    assert "using its credit limit: EUR 8.67 of EUR 100.00 used." in page.text
 
 
 def test_reservations_are_listed_and_released(staff_console: Browser, provider: Provider) -> None:
@@ -46,14 +46,14 @@ def test_reservations_are_listed_and_released(staff_console: Browser, provider: 
 
     page = money(customer, staff_console)
     assert page.facts["Usable = wallet − reserved + limit"] == "120.00 = 50.00 − 30.00 + 100.00"
-    assert page.rows[0][:2] == ["Call <to> Surabaya", "30.00 EUR"]
+    assert page.rows[0][:2] == ["Call <to> Surabaya", "EUR 30.00"]
 
     page = staff_console.click("Release Call <to> Surabaya")
     assert customer.account["reserved_credits"] == "30.00"
     page = staff_console.submit()
 
-    assert "Released 30.00 EUR." in page.banners
-    assert page.facts["Usable credits"] == "150.00 EUR" and "No reservations." in page.text
+    assert "Released EUR 30.00." in page.banners
+    assert page.facts["Usable credits"] == "EUR 150.00" and "No reservations." in page.text
 
 
 def test_a_reservation_shows_what_it_still_holds(
@@ -64,10 +64,10 @@ def test_a_reservation_shows_what_it_still_holds(
     customer.money(f"reservations/{held['id']}/capture", amount="4", final=False)
 
     page = money(customer, staff_console)
-    assert page.rows[0][1] == "6.00 EUR 4.00 EUR charged so far"
+    assert page.rows[0][1] == "EUR 6.00 EUR 4.00 charged so far"
     assert customer.account["reserved_credits"] == "6.00"
     page = staff_console.click("Release A call")
-    assert page.facts["Still reserved"] == "6.00 EUR"
+    assert page.facts["Still reserved"] == "EUR 6.00"
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_reservation_shows_what_it_still_holds(
             "-1610.61",
             "0.20544",
             {
-                "Amount due billed": "−1,610.61 EUR owed",
-                "Expecting invoice unbilled": "−0.20544 EUR owed",
-                "Current balance": "−1,610.81544 EUR owed",
-                "Usable credits": "1,999.79456 EUR",
+                "Amount due billed": "−EUR 1,610.61 owed",
+                "Expecting invoice unbilled": "−EUR 0.20544 owed",
+                "Current balance": "−EUR 1,610.81544 owed",
+                "Usable credits": "EUR 1,999.79456",
                 BALANCE: "−1,610.81544 = (−0.20544) + (−1,610.61)",
                 USABLE: "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00",
             },
@@ -89,10 +89,10 @@ def test_a_reservation_shows_what_it_still_holds(
             "65.98",
             "0.000009",
             {
-                "Amount due billed": "65.98 EUR overpaid",
-                "Expecting invoice unbilled": "−0.000009 EUR owed",
-                "Current balance": "65.979991 EUR",
-                "Usable credits": "2,065.979991 EUR",
+                "Amount due billed": "EUR 65.98 overpaid",
+                "Expecting invoice unbilled": "−EUR 0.000009 owed",
+                "Current balance": "EUR 65.979991",
+                "Usable credits": "EUR 2,065.979991",
                 BALANCE: "65.979991 = (−0.000009) + 65.98",
                 USABLE: "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00",
             },
@@ -137,6 +137,7 @@ def test_a_top_up_counts_once_however_often_it_is_submitted(
         "method": "bank_transfer",
         "reference": "TT-7",
         "remark": "hello",
+        "confirmed": "yes",
     }
 
     statuses = [
@@ -144,7 +145,7 @@ def test_a_top_up_counts_once_however_often_it_is_submitted(
     ]
 
     assert statuses == [303, 303] and customer.account["balance"] == "50.00"
-    assert "Topped up 50.00 EUR." in staff_console.follow().banners
+    assert "Topped up EUR 50.00." in staff_console.follow().banners
 
 
 def test_errors_are_shown_at_the_field_and_values_kept(
@@ -167,14 +168,14 @@ def test_withdrawals_are_limited_to_the_balance(staff_console: Browser, provider
     assert staff_console.get(path).forms[-1].fields["amount"] == "86.10"
 
     page = staff_console.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
-    assert page.status == 409 and "You can withdraw up to 86.10 EUR." in page.text
+    assert page.status == 409 and "You can withdraw up to EUR 86.10." in page.text
     assert (
         page.forms[-1].fields["reason"] == "leaves <soon>"
         and customer.account["balance"] == "86.10"
     )
 
     page = staff_console.submit({"amount": "86.10"})
-    assert "Withdrew 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
+    assert "Withdrew EUR 86.10." in page.banners and customer.account["balance"] == "0.00"
 
 
 def test_a_charge_without_credits_shows_remedies(
@@ -186,13 +187,13 @@ def test_a_charge_without_credits_shows_remedies(
 
     page = staff_console.post(path, filled)
     assert page.status == 409 and filled.items() <= page.forms[-1].fields.items()
-    assert "12.00 EUR short: only 30.00 EUR is usable." in page.text
-    assert "Or set a credit limit of 12.00 EUR." in page.text
+    assert "EUR 12.00 short: only EUR 30.00 is usable." in page.text
+    assert "Or set a credit limit of EUR 12.00." in page.text
 
     assert staff_console.click("Top up").forms[-1].fields["amount"] == "12.00"
     staff_console.submit({"method": "cash"})
     page = staff_console.post(path, filled)
-    assert "Charged 42.00 EUR." in page.banners and customer.account["balance"] == "0.00"
+    assert "Charged EUR 42.00." in page.banners and customer.account["balance"] == "0.00"
 
 
 def test_top_ups_from_the_wallet_are_limited_to_its_credits(
@@ -205,7 +206,7 @@ def test_top_ups_from_the_wallet_are_limited_to_its_credits(
     )
 
     assert (
-        page.status == 409 and "Your own usable credits are 0.00 EUR, 5.00 EUR short." in page.text
+        page.status == 409 and "Your own usable credits are EUR 0.00, EUR 5.00 short." in page.text
     )
 
 
@@ -239,7 +240,7 @@ def test_a_limit_is_permanent_or_temporary(staff_console: Browser, provider: Pro
     )
     page = staff_console.submit({"until": last.isoformat()})
 
-    assert "The credit limit is now 75.00 EUR." in page.banners and "temporary" in page.text
+    assert "The credit limit is now EUR 75.00." in page.banners and "temporary" in page.text
     ends = datetime.fromisoformat(customer.account["credit_limit_expires_at"])
     assert last <= ends.date() < ends.date() + timedelta(days=1) and ends.hour in (22, 23)
     assert staff_console.get(path).forms[-1].fields["until"] == last.isoformat()
@@ -261,7 +262,7 @@ def test_a_changed_limit_is_not_overwritten(staff_console: Browser, provider: Pr
     customer.staff("PATCH", "/account", {"credit_limit": "500"})
 
     page = staff_console.submit({"credit_limit": "20"})
-    assert page.status == 412 and ["Credit limit (EUR)", "500.00", "20"] in page.rows
+    assert page.status == 412 and ["Credit limit (EUR)", "EUR 500.00", "EUR 20.00"] in page.rows
     assert customer.account["credit_limit"] == "500.00"
 
     staff_console.submit()
@@ -275,21 +276,21 @@ def test_changing_the_payment_mode_explains_the_balance(
     path = staff_console.at(f"/c/{customer.id}/payment/mode")
 
     page = staff_console.get(path)
-    assert "The balance of 30.00 EUR becomes an overpayment" in page.text
+    assert "The balance of EUR 30.00 becomes an overpayment" in page.text
     assert staff_console.submit().error("credit_limit") == "Enter a credit limit."
     page = staff_console.submit({"credit_limit": "100"})
     assert (
         "The account is now postpaid." in page.banners
-        and page.facts["Amount due billed"] == "30.00 EUR overpaid"
+        and page.facts["Amount due billed"] == "EUR 30.00 overpaid"
     )
 
     charge(customer, "40")
     page = staff_console.get(path)
-    assert "40.00 EUR is unbilled." in page.text and "Change to prepaid" not in page.buttons
+    assert "EUR 40.00 is unbilled." in page.text and "Change to prepaid" not in page.buttons
     customer.money("adjustments", amount="40", kind="goodwill", reason="a test")
-    assert "The overpaid 30.00 EUR becomes the balance." in staff_console.get(path).text
+    assert "The overpaid EUR 30.00 becomes the balance." in staff_console.get(path).text
     page = staff_console.submit()
-    assert "The account is now prepaid." in page.banners and page.facts["Balance"] == "30.00 EUR"
+    assert "The account is now prepaid." in page.banners and page.facts["Balance"] == "EUR 30.00"
 
 
 def test_open_amounts_are_refused_with_a_remedy(staff_console: Browser, provider: Provider) -> None:
@@ -300,7 +301,7 @@ def test_open_amounts_are_refused_with_a_remedy(staff_console: Browser, provider
     page = staff_console.submit()
 
     assert (
-        page.status == 409 and "Unbilled: 3.00 EUR." in page.text and "Issue invoice" in page.links
+        page.status == 409 and "Unbilled: EUR 3.00." in page.text and "Issue invoice" in page.links
     )
 
 
@@ -310,12 +311,12 @@ def test_the_default_threshold_is_20_percent_of_the_last_top_up(
     customer = prepaid(provider, "100")
     path = staff_console.at(f"/c/{customer.id}/payment/auto-top-up")
     page = staff_console.get(path)
-    assert "20% of the last top-up, currently 20.00 EUR" in page.text
+    assert "20% of the last top-up, currently EUR 20.00" in page.text
 
     assert staff_console.submit({"enabled": "on", "method": "cheque"}).error("amount")
     page = staff_console.submit({"amount": "60"})
     assert "Automatic top-up is on." in page.banners
-    assert "60.00 EUR by check when usable credits fall to 20.00 EUR" in page.text
+    assert "EUR 60.00 by check when usable credits fall to EUR 20.00" in page.text
 
     assert staff_console.get(path).forms[-1].fields["threshold"] == ""
     staff_console.submit({"threshold": "33", "enabled": None})

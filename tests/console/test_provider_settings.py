@@ -91,7 +91,7 @@ def test_the_wallet_explains_its_formula(console: Browser, provider: Provider) -
 
     assert page.banners == ["Top-up recorded."]
     cells = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in page.rows[0]]
-    assert cells[:4] == ["EUR", "100.00 EUR", "40.00 EUR", "60.00 EUR"]
+    assert cells[:4] == ["EUR", "EUR 100.00", "EUR 40.00", "EUR 60.00"]
 
 
 def test_a_top_up_of_the_wallet_is_listed_and_reversed(
@@ -106,9 +106,9 @@ def test_a_top_up_of_the_wallet_is_listed_and_reversed(
     assert "paid 3" not in page.text and "paid 7" in page.text
 
     spaced = {words.replace("\N{NO-BREAK SPACE}", " "): words for words in page.links}
-    page = boss.click(spaced["Reverse Wallet top-up 100.00 EUR"])
+    page = boss.click(spaced["Reverse Wallet top-up EUR 100.00"])
     amount = page.facts["Amount"].replace("\N{NO-BREAK SPACE}", " ")
-    assert amount == "+100.00 EUR"
+    assert amount == "+EUR 100.00"
     page = boss.submit({"reason": ""}, button="Reverse top-up")
     assert page.status == 422 and page.error("reason")
     page = boss.submit({"reason": "Typed in twice"}, button="Reverse top-up")

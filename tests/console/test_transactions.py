@@ -27,22 +27,22 @@ def test_corrections_refunds_and_reversals(staff_console: Browser, provider: Pro
 
     page = money(customer, staff_console, f"transactions/{charged['id']}")
     assert (
-        page.facts["Amount"] == "−5.00 EUR"
-        and page.facts["Your cost visible to staff only"] == "2.00 EUR"
+        page.facts["Amount"] == "−EUR 5.00"
+        and page.facts["Your cost visible to staff only"] == "EUR 2.00"
     )
-    assert ["Revenue", "", "5.00 EUR"] in page.rows
+    assert ["Revenue", "", "EUR 5.00"] in page.rows
     staff_console.click("Refund")
     page = staff_console.submit({"amount": "6", "reason": "bad line"})
-    assert page.status == 409 and "Remaining: 5.00 EUR." in page.text
+    assert page.status == 409 and "Remaining: EUR 5.00." in page.text
     page = staff_console.submit({"amount": ""})
-    assert "Refunded 5.00 EUR." in page.banners and customer.account["balance"] == "19.999999"
+    assert "Refunded EUR 5.00." in page.banners and customer.account["balance"] == "19.999999"
 
     top_up = money(customer, staff_console, "transactions?kind=top_up")
     page = staff_console.click("Top-up by cash")
     assert "Refund" not in page.links and top_up.status == 200
     staff_console.click("Reverse")
     assert (
-        "Reversed with a transaction of −20.00 EUR."
+        "Reversed with a transaction of −EUR 20.00."
         in staff_console.submit({"reason": "bounced"}).banners
     )
     assert customer.account["balance"] == "-0.000001"
@@ -60,8 +60,8 @@ def test_transactions_are_filtered_by_the_address(
 
     page = money(customer, staff_console, "transactions")
     assert [[row[0], *row[3:]] for row in page.rows] == [
-        ["<b>Calls</b>", "−4.00 EUR", "5.00 EUR"],
-        ["Top-up by cash", "+9.00 EUR", "9.00 EUR"],
+        ["<b>Calls</b>", "−EUR 4.00", "EUR 5.00"],
+        ["Top-up by cash", "+EUR 9.00", "EUR 9.00"],
     ]
     today = datetime.now(UTC).date()
     before, later = today - timedelta(days=1), today + timedelta(days=3)
@@ -102,7 +102,7 @@ def test_customers_see_their_account_read_only(browser: Any, provider: Provider)
         console = browser()
         person.sign_in(console)
         page = money(mine, console)
-        assert page.status == 200 and page.facts["Balance"] == "8.00 EUR"
+        assert page.status == 200 and page.facts["Balance"] == "EUR 8.00"
         assert not {"Top up", "Withdraw", "Charge", "Adjust", "Credit limit"} & set(page.links)
         page = money(mine, console, f"transactions/{charged['id']}")
         assert page.status == 200 and "0.40" not in page.text and "Your cost" not in page.text

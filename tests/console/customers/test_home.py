@@ -58,8 +58,8 @@ def test_home_shows_overdue_invoices_and_limits_that_are_near_with_their_actions
         for one in card(page, "Needs attention").find("section")
         if one.find("h3")
     }
-    assert rows["Overdue invoices"] == ["Late 30.00 EUR due 5 Oct 2026 · Record payment: Late"]
-    assert rows["Credit limit nearly used"] == ["Near 10.00 EUR · Change limit: Near"]
+    assert rows["Overdue invoices"] == ["Late EUR 30.00 due 5 Oct 2026 · Record payment: Late"]
+    assert rows["Credit limit nearly used"] == ["Near EUR 10.00 · Change limit: Near"]
     assert staff.click("Record payment: Late").headings[1] == "Record payment"
     staff.get(staff.at("/home"))
     headings = staff.click("Resend email: Unverified").headings

@@ -20,10 +20,10 @@ def test_the_overview_of_a_prepaid_account(staff: Browser, provider: Provider) -
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
-    assert "70.00\N{NO-BREAK SPACE}EUR" in card(page, "Credits").text.replace(
+    assert "EUR\N{NO-BREAK SPACE}70.00" in card(page, "Credits").text.replace(
         " ", "\N{NO-BREAK SPACE}"
     )
-    assert page.facts["Balance"] == "70.00" and page.facts["CustomerRef"] == "C-1"
+    assert page.facts["Balance"] == "EUR 70.00" and page.facts["CustomerRef"] == "C-1"
     assert (page.facts["Admins"], page.facts["No portal access"]) == ("1", "1")
     # 30 in 14 days: 70 last 32 days.
     assert page.facts["Days to empty"] == "32"
@@ -44,8 +44,8 @@ def test_the_overview_of_a_postpaid_account(staff: Browser, provider: Provider) 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
     assert (
-        page.facts["Expecting invoice"] == "\N{MINUS SIGN}30.00 owed"
-        and page.facts["Credit limit"] == "100.00"
+        page.facts["Expecting invoice"] == "\N{MINUS SIGN}EUR 30.00 owed"
+        and page.facts["Credit limit"] == "EUR 100.00"
     )
     assert "Days to empty" not in page.facts and "Balance" not in page.facts
 

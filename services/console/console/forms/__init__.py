@@ -7,15 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 from console.clients import Refusal
+from console.values import amounts
 from console.values.labels import retry_hint
 
 _KEY_REUSED = (
     "This form was already submitted with different values, and that may have taken effect. "
     "Check before you submit it again."
 )
-# Only with a decimal point: where the comma is the decimal separator, "1,250" means 1.25.
-_GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+\.[0-9]+")
-_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+AMOUNT_LENGTH = 24  # of an amount as it may be typed, with separators
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Field:
     """One control. ``pointer``: where its value goes in the JSON body (RFC 6901), ``/name`` by
     default; ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea
     or hidden; ``options``: value and label; ``empty_error``: the error for an empty field, if not
-    the default."""
+    the default; ``currency``: of an amount, if it is known."""
 
     name: str
     label: str
@@ -35,6 +34,7 @@ class Field:
     autocomplete: str = "off"
     max_length: int = 255
     empty_error: str = ""
+    currency: str = ""
 
     @property
     def at(self) -> str:
@@ -85,6 +85,33 @@ class Form:
     def value(self, name: str) -> str:
         """The value of a field, empty if it has no value."""
         return self.values.get(name, "")
+
+    def amount(self, name: str) -> str | None:
+        """The amount in a field as the API takes it, None if the field is empty. Raises
+        amounts.Unreadable."""
+        control = next(each for each in self.fields if each.name == name)
+        return amounts.read(value, self._currency(control)) if (value := self.value(name)) else None
+
+    def check_amounts(self) -> None:
+        """Add an error to each field whose amount or percentage cannot be read."""
+        for control in self.fields:
+            if control.kind == "money" and control.name not in self.errors:
+                try:
+                    self.amount(control.name)
+                except amounts.Unreadable as problem:
+                    self.add_error(control.name, control.empty_error or str(problem))
+
+    def check_required(self) -> None:
+        """Add an error to each required field that is empty."""
+        for control in self.fields:
+            if control.required and control.kind != "checkbox" and not self.value(control.name):
+                self.add_error(control.name, control.missing)
+
+    def display(self, control: Field, value: str) -> str:
+        """A value of a field as people read it; an amount as it was typed if it cannot be read."""
+        if control.kind == "money" and value:
+            return amounts.shown(value, self._currency(control))
+        return control.display(value)
 
     def body(self, *, empty: bool = False) -> dict[str, Any]:
         """The JSON body by the fields' pointers. Empty fields are omitted, or null if ``empty``."""
@@ -141,15 +168,15 @@ class Form:
                 "again or discard your changes.",
             )
         ]
-        self.conflicts = [
+        compared = [
             (
                 control.label,
-                control.display(values.get(control.name, "")),
-                control.display(self.value(control.name)),
+                self.display(control, values.get(control.name, "")),
+                self.display(control, self.value(control.name)),
             )
             for control in self.fields
-            if values.get(control.name, "") != self.value(control.name)
         ]
+        self.conflicts = [(label, now, typed) for label, now, typed in compared if now != typed]
 
     def _json(self, control: Field) -> Any:
         value = self.value(control.name)
@@ -159,7 +186,11 @@ class Form:
             return None
         if control.kind == "number":
             return whole_number(value)
-        return ungrouped(value) if control.kind == "money" else value
+        return amounts.read(value, self._currency(control)) if control.kind == "money" else value
+
+    def _currency(self, control: Field) -> str:
+        """Of an amount; empty if it has none, or none has been chosen."""
+        return control.currency or self.value("currency")
 
 
 def whole_number(typed: str) -> int | str:
@@ -167,18 +198,11 @@ def whole_number(typed: str) -> int | str:
     return int(typed) if re.fullmatch(r"-?[0-9]{1,9}", typed) else typed
 
 
-def ungrouped(typed: str) -> str:
-    """An amount without the commas between its thousands: ``1,250.50`` -> ``1250.50``."""
-    return typed.replace(",", "") if _GROUPED.fullmatch(typed) else typed
-
-
 def _explained(control: Field, value: str, error: Mapping[str, str]) -> str:
     """The text for an error of the API about a field."""
     is_empty = control.required and not value and control.kind != "checkbox"
     if error.get("code") == "required" or is_empty:
         return control.missing
-    if error.get("code") == "money" and not _DECIMAL.fullmatch(ungrouped(value)):
-        return "Enter an amount such as 1,250.50."
     return error["detail"]
 
 

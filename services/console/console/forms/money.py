@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from console.clients import Refusal
-from console.forms import Field, Form, ungrouped
+from console.forms import AMOUNT_LENGTH, Field, Form
 from console.values import days
 
 _METHODS = (
@@ -65,7 +65,8 @@ def charge(currency: str) -> Sequence[Field]:
             "money",
             hint="Visible to your staff only.",
             required=False,
-            max_length=19,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
         ),
         Field(
             "external_invoice",
@@ -81,7 +82,14 @@ def adjustment(currency: str) -> Sequence[Field]:
     """Correct the balance."""
     hint = "Positive amounts credit the customer; negative amounts, such as -5.00, debit them."
     return (
-        Field("amount", f"Amount ({currency})", "money", hint=hint, max_length=20),
+        Field(
+            "amount",
+            f"Amount ({currency})",
+            "money",
+            hint=hint,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
+        ),
         Field("kind", "Type", "radio", options=_ADJUSTMENTS),
         _REASON,
     )
@@ -92,7 +100,13 @@ def part(currency: str, whole: str) -> Sequence[Field]:
     amount."""
     hint = f"Leave empty for {whole}."
     return Field(
-        "amount", f"Amount ({currency})", "money", hint=hint, required=False, max_length=19
+        "amount",
+        f"Amount ({currency})",
+        "money",
+        hint=hint,
+        required=False,
+        max_length=AMOUNT_LENGTH,
+        currency=currency,
     ), _REASON
 
 
@@ -108,7 +122,14 @@ def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
         else "How far the balance can go below zero. Enter 0 for no credit."
     )
     return (
-        Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, max_length=19),
+        Field(
+            "credit_limit",
+            f"Credit limit ({currency})",
+            "money",
+            hint=hint,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
+        ),
         Field(
             TERM,
             "Duration",
@@ -139,7 +160,7 @@ def limit_body(form: Form, zone: str) -> dict[str, Any]:
         require(form, "until")
         ends = _end_of(form.value("until"), zone)
     return {
-        "credit_limit": ungrouped(form.value("credit_limit")),
+        "credit_limit": form.amount("credit_limit"),
         "credit_limit_expires_at": ends,
     }
 
@@ -153,7 +174,8 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             f"Amount ({currency})",
             "money",
             "/auto_top_up/amount",
-            max_length=19,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
             required=False,
             hint="Required if automatic top-up is on.",
         ),
@@ -172,7 +194,8 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             f"When usable credits fall to ({currency})",
             "money",
             "/auto_top_up/threshold",
-            max_length=19,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
             required=False,
             hint=f"Leave empty for 20% of the last top-up{default}.",
         ),
@@ -190,7 +213,8 @@ def mode(currency: str, target: str) -> Sequence[Field]:
             "credit_limit",
             f"Credit limit ({currency})",
             "money",
-            max_length=19,
+            max_length=AMOUNT_LENGTH,
+            currency=currency,
             hint="The maximum unbilled amount. The limit is permanent. The customer can't buy "
             "anything without one.",
         ),
@@ -246,7 +270,9 @@ def require(form: Form, *names: str) -> None:
 
 
 def _amount(currency: str) -> Field:
-    return Field("amount", f"Amount ({currency})", "money", max_length=19)
+    return Field(
+        "amount", f"Amount ({currency})", "money", max_length=AMOUNT_LENGTH, currency=currency
+    )
 
 
 def _method(card: bool) -> Field:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from console.forms import Field, Form
+from console.forms import AMOUNT_LENGTH, Field, Form
 from console.values import locale
 
 ORGANIZATION = (
@@ -67,7 +67,7 @@ BILLING = (
         "money",
         hint="How much the customer can use before paying, such as 500.00. Required for postpaid.",
         required=False,
-        max_length=19,
+        max_length=AMOUNT_LENGTH,
     ),
     Field(
         "billing_name",
@@ -185,6 +185,8 @@ def check(form: Form, step: str) -> None:
             form.add_error(field.name, field.missing)
         elif form.value("country"):
             form.add_error(field.name, f"{field.missing} This country has more than one, or none.")
+    if step == "billing":
+        form.check_amounts()
     if step == "organization" and len(form.value("name")) == 1:
         form.add_error("name", "Enter at least 2 characters.")
     if (

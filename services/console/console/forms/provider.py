@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from console.forms import Field, Form
+from console.forms import AMOUNT_LENGTH, Field, Form
 from console.values import locale
 
 SUPPORT = (
@@ -22,7 +22,7 @@ MONEY = (
         "low_credit_threshold",
         "Low credit threshold",
         "money",
-        max_length=19,
+        max_length=AMOUNT_LENGTH,
         hint="Customers below this amount, in their own currency, count as low on credits.",
     ),
     Field(
@@ -177,7 +177,7 @@ def _tax_rate(rate: dict[str, Any]) -> dict[str, Any]:
 def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:
     """The fields of a top-up of the provider's wallet."""
     return (
-        Field("amount", "Amount", "money", max_length=19),
+        Field("amount", "Amount", "money", max_length=AMOUNT_LENGTH),
         Field("currency", "Currency", "select", options=[(code, code) for code in currencies]),
         Field(
             "method",

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from console.values.amounts import decimals, money
 from console.values.days import day_of
-from console.values.labels import decimals, money, sign
+from console.values.labels import sign
 
 _MINUS = "\N{MINUS SIGN}"
 UNBILLED: Mapping[str, str] = {
@@ -63,6 +64,17 @@ def total_due(account: Mapping[str, Any]) -> str:
     """The unpaid amount of all invoices, without a sign; empty if nothing is due."""
     due = Decimal(account["amount_due"])
     return plain(-due, account["currency"]) if due < 0 else ""
+
+
+def after(account: Mapping[str, Any], change: Decimal) -> list[tuple[str, str, str]]:
+    """The figures that a change of the balance moves: label, amount now, amount afterwards."""
+    figures = [("Balance", "balance"), ("Usable credits", "usable_credits")]
+    if account["payment_mode"] == "postpaid":
+        figures = [("Current balance", "current_balance")]
+    return [
+        (label, account[name], plain(Decimal(account[name]) + change, account["currency"]))
+        for label, name in figures
+    ]
 
 
 def share(amount: str, percent: int, currency: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from babel.numbers import get_currency_precision
 from contracts.countries import COUNTRIES
 
 # state -> (words, icon, tone)
@@ -93,26 +92,10 @@ def duration(minutes: int) -> str:
     return f"{minutes} minutes"
 
 
-def money(amount: str | None, currency: str = "") -> str:
-    """An amount for people: digits grouped, all its decimals, a true minus sign; a dash for
-    None."""
-    if amount is None:
-        return "–"
-    whole, _, fraction = amount.lstrip("-").partition(".")
-    grouped = f"{int(whole):,}" + (f".{fraction}" if fraction else "")
-    sign = "\N{MINUS SIGN}" if amount.startswith("-") else ""
-    return f"{sign}{grouped}\N{NO-BREAK SPACE}{currency}" if currency else f"{sign}{grouped}"
-
-
 def sign(amount: str | None) -> int:
     """-1, 0 or 1."""
     value = Decimal(amount or "0")
     return (value > 0) - (value < 0)
-
-
-def decimals(currency: str) -> int:
-    """How many decimals a currency has."""
-    return int(get_currency_precision(currency))
 
 
 def countries() -> dict[str, str]:

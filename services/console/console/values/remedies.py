@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.values.labels import money
+from console.values.amounts import money
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.guard import capacity, cookies, forgery, sessions, visitors
+from console.values import amounts
 from console.views import (
     assets,
     audit,
@@ -84,6 +85,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     app.url_value_preprocessor(_take_workspace)
     app.url_defaults(_keep_workspace)
+    app.before_request(_use_locale)
     app.before_request(_identify_visitor)
     app.after_request(_finish_response)
     template_context.register(app)
@@ -102,6 +104,11 @@ def _keep_workspace(endpoint: str, values: dict[str, Any]) -> None:
     for name in ("workspace", "org"):
         if expects(endpoint, name) and name not in values and g.get(name):
             values[name] = g.get(name)
+
+
+def _use_locale() -> None:
+    """Write numbers as the browser asks for."""
+    amounts.use_locale(request.accept_languages.best_match(amounts.LOCALES, amounts.LOCALES[0]))
 
 
 def _identify_visitor() -> AnyResponse | None:

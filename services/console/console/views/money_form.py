@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from flask import Response, request, url_for
 
 from console.clients import Missing, fetch_all
 from console.forms import Field, Form
-from console.values import remedies
-from console.values.labels import money
+from console.values import figures, remedies
+from console.values.amounts import money
 from console.views import page
+
+_CONFIRMED = "confirmed"  # as submitted: yes, or edit to change what was entered
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class CustomerAccount:
 class FormPage:
     """The texts of a form page. ``done``: the message afterwards, from the response of the API;
     ``back``, ``where``: the page before and after; ``about``: terms with text, ``amounts``: terms
-    with amounts; ``blocked``: what must be resolved first."""
+    with amounts; ``blocked``: what must be resolved first; ``change``: by how much the balance will
+    change, None if that is not known. With it, the form is confirmed before it is sent."""
 
     title: str
     verb: str
@@ -62,6 +66,7 @@ class FormPage:
     about: Sequence[tuple[str, str]] = ()
     amounts: Sequence[tuple[str, str]] = ()
     blocked: Sequence[remedies.Remedy] = ()
+    change: Callable[[Form], Decimal | None] | None = None
 
 
 def load(org: str) -> CustomerAccount:
@@ -100,7 +105,13 @@ def handle(
     Raises ReauthenticationRequired, and Refusal if the session has ended."""
     held = values or {}
     form = page.form(fields, held | _suggested(fields), match=match)
-    response = page.submit(form, lambda: send(form))
+    if form_page.change and request.method == "POST":
+        form.check_required()
+        form.check_amounts()
+        if not form.summary and _CONFIRMED not in request.form:
+            return _ask_to_confirm(customer, form_page, form)
+    is_sent = request.form.get(_CONFIRMED) != "edit" and not form.summary
+    response = page.submit(form, lambda: send(form)) if is_sent else None
     if response is not None:
         return page.done(form_page.done(response), form_page.back, **form_page.where)
     page.show_conflict(form, held, match=match)
@@ -115,6 +126,27 @@ def handle(
         form_page=form_page,
         remedies=[(remedy, _link(remedy)) for remedy in offered],
         **more,
+    )
+
+
+def _ask_to_confirm(customer: CustomerAccount, form_page: FormPage, form: Form) -> Response:
+    """What was entered, and the balance before and after, without anything being sent yet."""
+    change = form_page.change(form) if form_page.change else None
+    figures_after = (
+        figures.after(customer.account, change) if customer.account and change is not None else ()
+    )
+    return page.show(
+        "money_confirm.html",
+        organization=customer.organization,
+        form=form,
+        form_page=form_page,
+        typed=[
+            (control.label, form.display(control, form.value(control.name)))
+            for control in form.fields
+            if form.value(control.name)
+        ],
+        after=figures_after,
+        currency=customer.currency,
     )
 
 

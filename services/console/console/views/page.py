@@ -1,7 +1,7 @@
 """What all pages share: the visitor, the API, templates, forms."""
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, cast
@@ -13,6 +13,7 @@ from console.clients import Api, Refusal
 from console.forms import Field, Form
 from console.guard import api_access, cookies, drafts, sessions, visitors
 from console.guard.visitors import Visitor
+from console.values import amounts
 from console.values.sealing import opens, seal
 
 _FLASH = "flash"
@@ -68,9 +69,7 @@ def needs(operation: str) -> Callable[[View], View]:
 
 def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match: str = "") -> Form:
     """The form of this request, with the submitted values, those of a draft, or these."""
-    submitted = Form(
-        fields, {name: _text(value) for name, value in (values or {}).items()}, match=match
-    )
+    submitted = Form(fields, _texts(fields, values or {}), match=match)
     if request.method == "POST":
         submitted.load(request.form)
     elif (kept := request.args.get("draft")) and (typed := drafts.load(visitor(), kept)):
@@ -85,7 +84,7 @@ def show_conflict(submitted: Form, values: dict[str, Any], *, match: str) -> boo
     """Whether somebody else changed the resource meanwhile; then the form shows both values."""
     if submitted.refusal is None or submitted.refusal.status != 412:
         return False
-    submitted.show_conflict({name: _text(value) for name, value in values.items()}, match)
+    submitted.show_conflict(_texts(submitted.fields, values), match)
     return True
 
 
@@ -95,6 +94,10 @@ def submit(submitted: Form, send: Callable[[], Any]) -> Any:
 
     Raises ReauthenticationRequired, and Refusal if the session has ended."""
     if request.method != "POST":
+        return None
+    submitted.check_amounts()
+    if submitted.summary:
+        submitted.check_required()
         return None
     try:
         if request.form.get("proof_password"):
@@ -188,6 +191,15 @@ def compress(response: Response) -> Response:
     response.set_data(gzip.compress(response.get_data(), 5))
     response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _texts(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, str]:
+    """The values as they stand in the fields."""
+    amount_names = {field.name for field in fields if field.kind == "money"}
+    return {
+        name: amounts.in_field(_text(value)) if name in amount_names else _text(value)
+        for name, value in values.items()
+    }
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from console.forms import Form, money, provider
 from console.guard import drafts
 from console.values import locale
-from console.values.labels import money as label_money
+from console.values.amounts import money as label_money
 from console.views import page, support
 from console.views.page import needs
 

@@ -10,7 +10,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from console.guard import forgery
-from console.values import audit_labels, days, labels, settlement
+from console.values import amounts, audit_labels, days, labels, settlement
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
 from console.views import assets, page, support, support_sessions
@@ -21,7 +21,7 @@ def register(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        money=labels.money,
+        money=amounts.money,
         sign=labels.sign,
         label=labels.label,
         state=labels.state,

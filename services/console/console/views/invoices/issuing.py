@@ -1,5 +1,7 @@
 """Issue, void and credit invoices."""
 
+from decimal import Decimal
+
 from flask.typing import ResponseReturnValue
 
 from console.forms import money
@@ -64,6 +66,7 @@ def credit(org: str, invoice: str) -> ResponseReturnValue:
     """Credit an invoice, in part or in full."""
     customer = money_form.load(org)
     original = page.api().get(f"{customer.path}/invoices/{invoice}")
+    left = Decimal(original["total"]) - Decimal(original["credited"])
     form_page = FormPage(
         f"Credit note for invoice {original['number']}",
         "Issue credit note",
@@ -79,6 +82,7 @@ def credit(org: str, invoice: str) -> ResponseReturnValue:
             ("Credited", customer.money(original["credited"])),
             ("Balance due", customer.money(original["open"])),
         ),
+        change=lambda form: Decimal(form.amount("amount") or left),
     )
     return money_form.handle(
         customer,

@@ -1,6 +1,7 @@
 """Payments for invoices: record, list, reassign."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flask import request
@@ -35,6 +36,7 @@ def pay(org: str) -> ResponseReturnValue:
         "excess stays as credit and pays later invoices.",
         back="invoices.payments",
         amounts=(("Amount due", customer.account["amount_due"]),) if customer.account else (),
+        change=lambda form: Decimal(form.amount("amount") or "0"),
     )
     values = {"amount": figures.total_due(customer.account) if customer.account else ""}
     return money_form.handle(

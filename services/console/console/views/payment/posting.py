@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from flask.typing import ResponseReturnValue
 
-from console.forms import money
+from console.forms import Form, money
 from console.values import figures
 from console.views import money_form, page
 from console.views.money_form import FormPage
@@ -25,6 +25,7 @@ def top_up(org: str) -> ResponseReturnValue:
         lead="It pays the oldest invoices. Any excess stays as credit and pays later invoices."
         if is_postpaid
         else "",
+        change=_amount,
     )
     return money_form.handle(
         customer,
@@ -48,6 +49,7 @@ def withdraw(org: str) -> ResponseReturnValue:
         "it.",
         about=(("Available to withdraw", customer.money(available)),) if available else (),
         danger=True,
+        change=lambda form: -_amount(form),
     )
     return money_form.handle(
         customer,
@@ -71,6 +73,7 @@ def charge(org: str) -> ResponseReturnValue:
             if result["external_invoice"]
             else f"Charged {customer.money(result['amount'].lstrip('-'))}."
         ),
+        change=lambda form: Decimal(0) if form.value("external_invoice") else -_amount(form),
     )
     return money_form.handle(
         customer,
@@ -90,6 +93,7 @@ def adjust(org: str) -> ResponseReturnValue:
         "Adjust balance",
         lambda result: f"Adjusted by {customer.money(result['amount'])}.",
         lead="Write off small balances or correct errors. The credit limit does not apply.",
+        change=_amount,
     )
     return money_form.handle(
         customer,
@@ -117,6 +121,7 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
             ("Charge", charged["description"] or "–"),
             ("Amount", customer.money(charged["amount"].lstrip("-"))),
         ),
+        change=lambda form: _amount(form) if form.value("amount") else None,
     )
     return money_form.handle(
         customer,
@@ -126,3 +131,7 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
             customer, "account/refunds", {"transaction_id": transaction, **form.body()}, form
         ),
     )
+
+
+def _amount(form: Form) -> Decimal:
+    return Decimal(form.amount("amount") or "0")

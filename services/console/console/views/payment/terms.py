@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from console.forms import Form, money, ungrouped
+from console.forms import Form, money
 from console.values import days, figures
 from console.values.remedies import Remedy
 from console.views import money_form, page
@@ -142,7 +142,7 @@ def _change_mode(customer: CustomerAccount, form: Form) -> Any:
     body: dict[str, Any] = {"payment_mode": form.value("payment_mode")}
     if body["payment_mode"] == "postpaid":
         money.require(form, "credit_limit")
-        limit = ungrouped(form.value("credit_limit"))
+        limit = form.amount("credit_limit")
         body |= {"credit_limit": limit, "credit_limit_expires_at": None}
     return _patch(customer, body, form)
 
