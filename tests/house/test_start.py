@@ -8,6 +8,7 @@ import pytest
 # What only some roles or commands use.
 RARE = (
     "alembic",
+    "PIL",
     "amqp",
     "flask",
     "flask_smorest",

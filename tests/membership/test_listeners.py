@@ -178,9 +178,8 @@ def test_erasure_deletes_people_who_are_members_nowhere_else(service):
 
 def test_settings_are_stored_and_confirmed_and_older_ones_ignored(service):
     provider_id = service.claims(service.provider())["org"]
-    service.receive(
-        org.SettingsChanged(provider_id=provider_id, version=2, settings={"managed_service": True})
-    )
+    sent = {"managed_service": True, "company": {"name": "Lantern", "logo": "large"}}
+    service.receive(org.SettingsChanged(provider_id=provider_id, version=2, settings=sent))
     service.receive(
         org.SettingsChanged(provider_id=provider_id, version=1, settings={"managed_service": False})
     )

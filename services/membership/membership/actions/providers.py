@@ -161,7 +161,9 @@ def apply_settings(
         required = settings.get("mfa_required") is True
         organizations.require_codes(session, provider, required=required, now=now)
         before = queries.invitations_per_hour(session, provider_id)
-        known.version, known.settings = version, settings
+        # Its logo would be read with every sign-in, and nothing here shows the company.
+        needed = {name: value for name, value in settings.items() if name != "company"}
+        known.version, known.settings = version, needed
         owner_invitations.reschedule(session, provider_id=provider_id, before=before, now=now)
         if not settings.get("managed_service"):
             support_grants.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)

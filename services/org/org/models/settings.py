@@ -6,8 +6,8 @@ from chassis.db.columns import Id, Json
 from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from org import values
 from org.models.table import Base
+from org.values.settings import effective
 
 
 class ProviderSettings(Base):
@@ -22,7 +22,7 @@ class ProviderSettings(Base):
     @property
     def effective(self) -> dict[str, Any]:
         """All settings: what was chosen, the default where nothing was."""
-        return values.SETTINGS | self.chosen
+        return effective(self.chosen)
 
     def applied_by(self, services: tuple[str, ...]) -> list[str]:
         """Those of the services that apply the latest version."""

@@ -1,4 +1,4 @@
-"""Plain values: statuses and what each allows, settings, names, amounts, rows of the audit."""
+"""Plain values: statuses and what each allows, names, amounts, rows of the audit."""
 
 import json
 import re
@@ -36,18 +36,6 @@ _ROWS = {
 }  # fmt: skip
 STATES = {status: dict(zip(_ACTIONS, row, strict=True)) for status, row in _ROWS.items()}
 
-SETTINGS: dict[str, object] = {
-    "managed_service": False,
-    "allow_refund": True,
-    "low_credit_threshold": "20.00",
-    "invoicing": "consolidated",
-    "payment_terms_days": 14,
-    "tax_rates": [],
-    "deletion_grace_days": 30,
-    "mfa_required": False,
-    "step_up_required": False,
-    "invitations_per_hour": 500,
-}
 NEVER_EMPTY = 2**31 - 1
 
 _NAME_SIGNS = frozenset("\u200c\u200d~`#+$@&()[]<>⟨⟩\\/-_='\".:!?;^%*{} ‘’“”")

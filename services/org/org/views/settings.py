@@ -9,7 +9,8 @@ from chassis.http.responses import json_response
 from chassis.runtime import clock
 from flask import Response
 
-from org import actions, queries, schemas, values
+from org import actions, queries, schemas
+from org.values.settings import DEFAULTS
 
 blueprint = Blueprint("settings", __name__, url_prefix="/v1", description="The provider's settings")
 _SERVICES = ("billing", "membership")
@@ -49,7 +50,7 @@ def change_settings(body: dict[str, Any]) -> Response:
 
 def _with_etag(shown: dict[str, Any]) -> Response:
     response = json_response(shown, 200)
-    return etag.tag(response, {name: shown[name] for name in values.SETTINGS})
+    return etag.tag(response, {name: shown[name] for name in DEFAULTS})
 
 
 def _shown(provider_id: str) -> dict[str, Any]:
