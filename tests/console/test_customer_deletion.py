@@ -144,7 +144,7 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
         page.path == console.at(f"/c/{acme.id}/deletion")
         and acme.now["status"] == "suspended_for_deletion"
     )
-    assert "29 days left" in page.text and page.facts["Reason"] == "gone"
+    assert "30 days left" in page.text and page.facts["Reason"] == "gone"
     assert page.facts["Requested by"] == "First Admin"
     assert console.get(console.at(f"/c/{acme.id}/delete")).path.endswith("/deletion")
 

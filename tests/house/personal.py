@@ -65,7 +65,7 @@ org.organizations             | billing_name billing_email  | kind name sort_nam
 org.organizations             | billing_address             | currency timezone pricing_model
 org.organizations             | billing_city owner          | payment_mode credit_limit managed_by
 org.organizations             | buyer_tags search           | usable_credits balance limit_now
-org.organizations             |                             | amount_due
+org.organizations             |                             | amount_due overdue_amount
 org.provider_settings         |                             | chosen applied
 org.reconciliation_checks     |                             | service
 org.revocations               |                             | state

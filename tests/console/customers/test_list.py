@@ -66,7 +66,7 @@ def test_the_list_is_sorted_by_its_headers(staff: Browser, provider: Provider) -
     page = staff.click("Usable credits")
     assert names(page) == ["Bb", "Cc", "Aa"]
     assert [one.text for one in page.top.find("th", aria_sort="descending")] == ["Usable credits"]
-    page = staff.click("Created")
+    page = staff.click("Created (UTC)")
     assert names(page) == ["Cc", "Bb", "Aa"] and "sort=-created_at" in page.path
 
 

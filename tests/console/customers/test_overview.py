@@ -26,7 +26,7 @@ def test_the_overview_of_a_prepaid_account(staff: Browser, provider: Provider) -
     assert page.facts["Balance"] == "EUR 70.00" and page.facts["CustomerRef"] == "C-1"
     assert (page.facts["Admins"], page.facts["No portal access"]) == ("1", "1")
     # 30 in 14 days: 70 last 32 days.
-    assert page.facts["Days to empty"] == "32"
+    assert page.facts["Days to empty"] == "32 days"
     chart = page.top.find("svg", role="img")[0].attrs["aria-label"]
     day = datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(days=32)
     assert "70.00" in chart and f"{day:%b %Y}" in chart

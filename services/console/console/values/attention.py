@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from math import ceil
 
 from console.values.labels import label
 
@@ -71,8 +69,3 @@ KINDS: Mapping[str, Attention] = {
 def attention(code: str) -> Attention:
     """The texts of a kind; an unknown one is shown by its code."""
     return KINDS.get(code) or Attention(label(code), label(code), "warn", "")
-
-
-def days_left(until: str, now: datetime) -> int:
-    """Days left, partial days counted as whole; 0 when the time has passed."""
-    return max(0, ceil((datetime.fromisoformat(until) - now).total_seconds() / 86400))

@@ -1,6 +1,7 @@
 """Days in the customer's time zone, and the instants of the API."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from zoneinfo import ZoneInfo
 
 
@@ -38,3 +39,24 @@ def late(due_on: str, now: str, zone: str) -> int:
 def text(day: date) -> str:
     """``23 Nov 2026``."""
     return f"{day.day} {day:%b} {day.year:04}"
+
+
+def left(until: str, now: datetime) -> str:
+    """The time until an instant in days, of which the last one counts as a whole one."""
+    rest = datetime.fromisoformat(until) - now
+    if rest < timedelta(days=1):
+        return "less than a day" if rest > timedelta(0) else "due now"
+    return count(ceil(rest / timedelta(days=1)))
+
+
+def count(days: int) -> str:
+    """``1 day``, ``1,250 days``."""
+    return f"{days:,} {'day' if days == 1 else 'days'}"
+
+
+def are_reversed(first: str | None, last: str | None) -> bool:
+    """Whether both are dates and the first one is the later."""
+    try:
+        return date.fromisoformat(first or "") > date.fromisoformat(last or "")
+    except ValueError:
+        return False

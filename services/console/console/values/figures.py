@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.values.amounts import decimals, money
-from console.values.days import day_of
+from console.values.days import count, day_of
 from console.values.labels import sign
 
 _MINUS = "\N{MINUS SIGN}"
@@ -80,6 +80,16 @@ def after(account: Mapping[str, Any], change: Decimal) -> list[tuple[str, str, s
 def share(amount: str, percent: int, currency: str) -> str:
     """A percentage of an amount."""
     return plain(Decimal(amount) * percent / 100, currency)
+
+
+def to_empty(figures: Mapping[str, Any]) -> str:
+    """How long the usable credits last at the current pace, from an account or a summary."""
+    days = figures["days_to_empty"]
+    if days is None:
+        return "–"
+    if sign(figures["usable_credits"]) <= 0:
+        return "Used up"
+    return count(days) if days else "Less than a day"
 
 
 def empty_on(account: Mapping[str, Any], zone: str) -> date | None:

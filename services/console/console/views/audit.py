@@ -11,7 +11,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, Refusal, fetch_all
-from console.values import audit_labels
+from console.values import audit_labels, days
 from console.views import page
 from console.views.page import needs
 
@@ -92,6 +92,8 @@ def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
             filters[name] = clock.stamp(datetime.combine(day, time.min, ZoneInfo(zone)))
         except (ValueError, OverflowError):
             wrong[name] = "Enter a date such as 2026-11-23."
+    if days.are_reversed(*(request.args.get(name, "").strip() for name in _DAYS)):
+        wrong["to"] = page.DAYS_REVERSED
     return {name: value for name, value in filters.items() if value}, wrong
 
 

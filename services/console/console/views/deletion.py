@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from console.clients import fetch_all
 from console.forms import Form, deletion
+from console.values import days
 from console.views import page
 from console.views.page import needs
 
@@ -108,9 +109,4 @@ def _left(purge_at: str | None) -> str:
     """How long the deletion can be undone."""
     if not purge_at:
         return ""
-    left = page.instant(purge_at) - clock.now()
-    if left <= timedelta(0):
-        return "0 days"
-    if left < timedelta(days=1):
-        return f"{left.seconds // 3600 or 'less than 1'} hour{'s' if left.seconds >= 7200 else ''}"
-    return f"{left.days} day{'' if left.days == 1 else 's'}"
+    return days.left(purge_at, clock.now())

@@ -9,7 +9,8 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, fetch_all
-from console.values.attention import KINDS, days_left
+from console.values import days
+from console.values.attention import KINDS
 from console.views import page
 
 blp = Blueprint("home", __name__)
@@ -29,12 +30,8 @@ def show() -> ResponseReturnValue:
     responses, now = fetch_all(**_requests()), clock.now()
     scheduled = responses["deletion_scheduled"]
     leaving = sorted(
-        (
-            (days_left(customer["purge_at"], now), customer)
-            for customer in (scheduled["data"] if scheduled else ())
-            if customer["purge_at"]
-        ),
-        key=lambda row: row[0],
+        (customer for customer in (scheduled["data"] if scheduled else ()) if customer["purge_at"]),
+        key=lambda customer: str(customer["purge_at"]),
     )
     queue = {kind: responses[kind] for kind in KINDS}
     return page.show(
@@ -43,7 +40,9 @@ def show() -> ResponseReturnValue:
         quiet=not any(
             isinstance(customers, Missing) or customers["data"] for customers in queue.values()
         ),
-        leaving=leaving[:_RECENT],
+        leaving=[
+            (days.left(customer["purge_at"], now), customer) for customer in leaving[:_RECENT]
+        ],
         more_leaving=len(leaving) > _RECENT or bool(scheduled and scheduled["has_more"]),
         checked_at=clock.stamp(now),
         shown=_SHOWN,

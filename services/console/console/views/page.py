@@ -13,9 +13,10 @@ from console.clients import Api, Refusal
 from console.forms import Field, Form
 from console.guard import api_access, cookies, drafts, sessions, visitors
 from console.guard.visitors import Visitor
-from console.values import amounts
+from console.values import amounts, days
 from console.values.sealing import opens, seal
 
+DAYS_REVERSED = "Enter a day that is not before “From”."
 _FLASH = "flash"
 View = Callable[..., Any]
 
@@ -140,6 +141,13 @@ def show(template: str, *, status: int = 200, **words: Any) -> Response:
     if "flash" in g and g.flash:
         cookies.write(response, "", part=_FLASH)
     return response
+
+
+def check_days() -> None:
+    """Raise Refusal if the list is filtered by days of which the first is the later."""
+    if days.are_reversed(request.args.get("from"), request.args.get("to")):
+        error = {"pointer": "/to", "code": "order", "detail": DAYS_REVERSED}
+        raise Refusal(422, {"code": "invalid", "errors": [error]})
 
 
 def done(words: str, endpoint: str, **where: Any) -> Response:

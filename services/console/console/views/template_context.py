@@ -10,7 +10,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from console.guard import forgery
-from console.values import amounts, audit_labels, days, labels, settlement
+from console.values import amounts, audit_labels, days, figures, labels, settlement
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
 from console.views import assets, page, support, support_sessions
@@ -36,6 +36,7 @@ def register(app: Flask) -> None:
         held=audit_labels.value,
         duration=labels.duration,
         settlement=settlement.state,
+        to_empty=figures.to_empty,
         credited=settlement.credited,
     )
     env.globals.update(

@@ -60,6 +60,7 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(base)
     chosen, refusal = _chosen(), None
     try:
+        page.check_days()
         transactions = api.get(
             f"{base}/account/transactions",
             **_filters(organization["timezone"]),

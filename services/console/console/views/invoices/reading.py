@@ -22,6 +22,7 @@ def show(org: str) -> ResponseReturnValue:
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     organization, refusal = api.get(base), None
     try:
+        page.check_days()
         invoices = api.get(
             f"{base}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50
         )

@@ -1,10 +1,12 @@
 """An account's figures and reservations."""
 
+from datetime import date
+
 from flask import request
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, fetch_all
-from console.values import figures
+from console.values import days, figures
 from console.views import money_form, page
 from console.views.money_form import FormPage
 from console.views.page import needs
@@ -37,10 +39,15 @@ def show(org: str) -> ResponseReturnValue:
         formulas=figures.formulas(account),
         limit_term=figures.limit_term(account),
         still_held=figures.still_held,
+        limit_until=_last_day(account["credit_limit_expires_at"], zone),
         limit_used=figures.limit_used(account),
         empty_on=figures.empty_on(account, zone),
         unbilled=figures.UNBILLED.get(settings["invoicing"], "") if settings else "",
     )
+
+
+def _last_day(ends_at: str | None, zone: str) -> date | None:
+    return days.last_day(ends_at, zone) if ends_at else None
 
 
 @blp.route("/payment/reservations/<reservation>/release", methods=["GET", "POST"])

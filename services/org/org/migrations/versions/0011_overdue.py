@@ -6,6 +6,7 @@ Revises: 0010
 
 import sqlalchemy as sa
 from alembic import op
+from chassis.db.columns import BigInt
 
 revision = "0011"
 down_revision = "0010"
@@ -19,7 +20,7 @@ ORGANIZATIONS = sa.table(
 
 def upgrade() -> None:
     for column in (
-        sa.Column("limit_units", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("limit_units", BigInt, server_default="0", nullable=False),
         sa.Column("overdue_amount", sa.String(length=24)),
         sa.Column("oldest_due_on", sa.Date()),
     ):
