@@ -67,6 +67,10 @@ class Person:
         """Click a button."""
         self.hit(self._one(within, "button", name))
 
+    def open_more(self) -> None:
+        """Open the menu of further actions."""
+        self.hit(self.page.locator(".actions > details > summary"))
+
     def confirm(self, name: Name) -> None:
         """Click a button, and the same one below what it leads to."""
         self.press(name)

@@ -153,3 +153,22 @@ def test_customers_for_whom_nothing_can_be_done_need_no_attention(
     assert needed() == kinds
     world.set_status(customer, status)
     assert not set(needed()) & set(kinds)
+
+
+def test_credits_are_sorted_within_their_currency(world: World) -> None:
+    figures = {"a": ("SGD", "5.00"), "b": ("EUR", "9.00"), "c": ("SGD", "1.00"), "d": ("EUR", "2")}
+    for name, (currency, usable) in figures.items():
+        customer = world.active(name=name, currency=currency)
+        world.consume(balance(customer, world.provider, usable=usable, as_of=NOON))
+
+    def listed(sort: str) -> str:
+        names, cursor = "", ""
+        while True:
+            page = world.call("GET", f"/organizations?limit=3&sort={sort}{cursor}").json
+            names += "".join(row["name"] for row in page["data"])
+            if not page["has_more"]:
+                return names
+            cursor = f"&cursor={page['next_cursor']}"
+
+    assert listed("usable_credits") == "dbca"
+    assert listed("-usable_credits") == "acbd"

@@ -96,7 +96,7 @@ class Organization(Base):
             postgresql_where=text("false"),
         ),
         Index("ix_organizations_created_at", "provider_id", "created_at", "id"),
-        Index("ix_organizations_usable", "provider_id", "usable_units", "id"),
+        Index("ix_organizations_usable", "provider_id", "currency", "usable_units", "id"),
         Index("ix_organizations_days_to_empty", "provider_id", "days_to_empty", "id"),
         Index(
             "ix_organizations_search",

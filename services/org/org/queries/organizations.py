@@ -30,11 +30,12 @@ ATTENTION: dict[str, ColumnElement[bool]] = {
     "owner_unverified": and_(_IS_ACTIVE, _TABLE.owner["verified"].as_boolean().is_(False)),
     "deletion_scheduled": _TABLE.status == values.SUSPENDED_FOR_DELETION,
 }
-SORTS: dict[str, Any] = {
-    "name": _TABLE.sort_name,
-    "created_at": _TABLE.created_at,
-    "usable_credits": _TABLE.usable_units,
-    "days_to_empty": _TABLE.days_to_empty,
+# Amounts of different currencies cannot be compared.
+SORTS: dict[str, tuple[Any, ...]] = {
+    "name": (_TABLE.sort_name,),
+    "created_at": (_TABLE.created_at,),
+    "usable_credits": (_TABLE.currency, _TABLE.usable_units),
+    "days_to_empty": (_TABLE.days_to_empty,),
 }
 _OWNER = ("member_id", "given_name", "family_name", "email", "verified")
 _SINGLE = [name for name in FIELDS if name not in ("billing", "owner")]
@@ -105,7 +106,7 @@ def customers(*, filters: Collection[str], attention: str | None, sort: str) -> 
     if "status" not in filters:
         conditions.append(_TABLE.status != values.DELETED)
     conditions += [_condition(name, attention) for name in sorted(filters)]
-    order = [SORTS[sort.removeprefix("-")], _TABLE.id]
+    order = [*SORTS[sort.removeprefix("-")], _TABLE.id]
     if sort.startswith("-"):
         order = [desc(column) for column in order]
     return _LISTED.where(*conditions).order_by(*order)

@@ -1,10 +1,13 @@
 """Issue, void and credit invoices."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from flask.typing import ResponseReturnValue
 
 from console.forms import money
+from console.values.payment_actions import NOTHING_UNBILLED, is_unbilled
 from console.values.remedies import Remedy
 from console.views import money_form, page
 from console.views.invoices.blueprint import blp
@@ -17,7 +20,6 @@ from console.views.page import needs
 def issue(org: str) -> ResponseReturnValue:
     """Make unbilled charges due now."""
     customer = money_form.load(org)
-    is_prepaid = bool(customer.account) and customer.account["payment_mode"] == "prepaid"
     form_page = FormPage(
         "Issue invoice?",
         "Issue invoice",
@@ -27,13 +29,19 @@ def issue(org: str) -> ResponseReturnValue:
         lead="All unbilled charges become due. Any overpayment is applied immediately.",
         back="invoices.show",
         amounts=(("Unbilled", customer.account["expecting_invoice"]),) if customer.account else (),
-        blocked=(Remedy("Prepaid accounts have nothing to invoice. They are charged immediately."),)
-        if is_prepaid
-        else (),
+        blocked=_nothing_to_invoice(customer.account),
     )
     return money_form.handle(
         customer, form_page, (), lambda form: money_form.post(customer, "invoices", {}, form)
     )
+
+
+def _nothing_to_invoice(account: Mapping[str, Any] | None) -> Sequence[Remedy]:
+    if account is None or (account["payment_mode"] == "postpaid" and is_unbilled(account)):
+        return ()
+    if account["payment_mode"] == "prepaid":
+        return (Remedy("Prepaid accounts have nothing to invoice. They are charged immediately."),)
+    return (Remedy(f"{NOTHING_UNBILLED} There is nothing to invoice."),)
 
 
 @blp.route("/invoices/<invoice>/void", methods=["GET", "POST"])

@@ -4,8 +4,9 @@ from chassis.runtime import clock
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from console.clients import Refusal
+from console.clients import Refusal, fetch_all
 from console.values import days
+from console.values.payment_actions import NOTHING_UNBILLED, is_unbilled
 from console.views import page
 from console.views.invoices.blueprint import blp
 from console.views.page import needs
@@ -36,6 +37,7 @@ def show(org: str) -> ResponseReturnValue:
         organization=organization,
         invoices=invoices,
         chosen=chosen,
+        nothing_unbilled=_nothing_unbilled(organization),
         refusal=refusal,
         failed=bool(refusal),
         late=lambda invoice: _late(invoice, organization["timezone"]),
@@ -68,6 +70,17 @@ def pdf(org: str, invoice: str) -> ResponseReturnValue:
         response.body,
         headers={name: response.headers[name] for name in ("Content-Type", "Content-Disposition")},
     )
+
+
+def _nothing_unbilled(organization: dict[str, str]) -> str:
+    """Why no invoice can be issued; empty if one can, or if that is not known."""
+    if organization["payment_mode"] != "postpaid" or not page.visitor().may("invoices.issue"):
+        return ""
+    api, path = page.api(), f"/v1/organizations/{organization['id']}/account"
+    account = fetch_all(account=lambda: api.get(path))["account"]
+    if not account or account["payment_mode"] != "postpaid" or is_unbilled(account):
+        return ""
+    return NOTHING_UNBILLED
 
 
 def _late(invoice: dict[str, str], zone: str) -> int:

@@ -6,7 +6,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, fetch_all
-from console.values import days, figures
+from console.values import days, figures, payment_actions
 from console.views import money_form, page
 from console.views.money_form import FormPage
 from console.views.page import needs
@@ -36,6 +36,7 @@ def show(org: str) -> ResponseReturnValue:
     return page.show(
         "payment.html",
         **responses,
+        actions=payment_actions.actions(account) if account["status"] != "closed" else (),
         formulas=figures.formulas(account),
         limit_term=figures.limit_term(account),
         still_held=figures.still_held,
