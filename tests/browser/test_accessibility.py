@@ -266,5 +266,6 @@ def test_pages_of_a_support_session(
     theirs.follow(re.compile("^End session"))
     theirs.press("End session")
     theirs.sees_message("Ended")
-    person.reads("This support session has ended")
+    person.sees_heading("This support session has ended")
+    expect(person.page.locator("body")).not_to_contain_text(customer.name)
     objections["acting is over"] = axe.objections(person.page)

@@ -43,7 +43,13 @@ NOT_PAGES = [
     "/.git",
     "/" + "x" * 3000,
 ]
-MISTYPED = ["/sign-in/", "//sign-in", "/%73ign-in", "/at/..", "/.git"]
+MISTYPED = ["//sign-in", "//sign-in/", "/.git/", "/%73ign-in", "/at/..", "/.git"]
+
+SLASHED = {
+    "/sign-in/": "/sign-in",
+    "/at/org_1/": "/at/org_1",
+    "/at/org_1/customers//?q=a/": "/at/org_1/customers?q=a/",
+}
 
 
 class App:
@@ -70,7 +76,8 @@ class Front:
 
     def get(self, path: str, peer: str = "127.0.0.1", **headers: str) -> Any:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        environ = {"RAW_URI": path, "PATH_INFO": path, "REMOTE_ADDR": peer}
+        plain, _, query = path.partition("?")
+        environ = {"RAW_URI": path, "PATH_INFO": plain, "REMOTE_ADDR": peer, "QUERY_STRING": query}
         return self.client.get("/", headers=sent, environ_overrides=environ)
 
 
@@ -99,6 +106,16 @@ def test_a_browser_gets_a_page_for_a_mistyped_address(front: Front, path: str) -
 
     assert (response.status_code, response.mimetype) == (404, "text/html")
     assert "There is no page at this address" in response.text
+    assert front.gateway.requests == front.console.requests == []
+
+
+@pytest.mark.parametrize("path", SLASHED)
+def test_a_browser_is_redirected_from_an_address_that_ends_with_a_slash(
+    front: Front, path: str
+) -> None:
+    response = front.get(path, Accept="text/html,*/*;q=0.8")
+
+    assert (response.status_code, response.headers["Location"]) == (308, SLASHED[path])
     assert front.gateway.requests == front.console.requests == []
 
 

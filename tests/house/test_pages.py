@@ -35,7 +35,7 @@ OPEN = {
 SIGNED_IN = {"POST /sign-out"}
 # What is everybody's own, whatever their role: the operations behind them are not in a table of
 # roles.
-OWN = {"GET /home", "GET /acting/pulse", "POST /acting/stop"}
+OWN = {"GET ", "GET /home", "GET /acting/pulse", "POST /acting/stop"}
 # Forms of open pages, by template and a part of them: nobody need be signed in there, so there is
 # no token (where the form was is checked all the same).
 TOKENLESS = {

@@ -54,6 +54,8 @@ class Dispatcher:
         path = requests.raw_path(environ)
         if not is_page(path):
             if not _API.fullmatch(path) and "text/html" in environ.get("HTTP_ACCEPT", ""):
+                if location := _without_slash(path, environ.get("QUERY_STRING", "")):
+                    return _respond("308 Permanent Redirect", "", start_response, location)
                 return _respond("404 Not Found", _NOT_FOUND, start_response)
             return self._gateway(environ, start_response)
         try:
@@ -65,6 +67,14 @@ class Dispatcher:
         # The console knows people by its cookie; tokens are the API's.
         environ.pop("HTTP_AUTHORIZATION", None)
         return self._console(environ, start_response)
+
+
+def _without_slash(path: str, query: str) -> tuple[str, str] | None:
+    """The Location of the page whose address ends with a slash here; None if it is no such."""
+    shorter = path.rstrip("/")
+    if not path.endswith("/") or not shorter or not is_page(shorter):
+        return None
+    return "Location", shorter + (f"?{query}" if query else "")
 
 
 def _respond(

@@ -112,3 +112,15 @@ def test_two_tabs_stay_in_their_organizations(
     assert [page.status for page in pages] == [200] * 8
     assert [acme.id in page.html for page in pages] == [True, False] * 4
     assert count_of(store, WorkspaceSession) == 2
+
+
+def test_addresses_without_a_page_lead_to_the_first_one(
+    console: Browser, provider: Provider
+) -> None:
+    acme = provider.customer("Acme")
+    provider.owner.sign_in(console)
+
+    assert console.get(console.at("")).path == console.at("/home")
+    assert console.get(console.at(f"/c/{acme.id}")).path == console.at(f"/c/{acme.id}/overview")
+    page = console.get(console.at("/nowhere"))
+    assert page.status == 404 and "Page not found" in page.headings

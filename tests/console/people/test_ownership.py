@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from org.models import Organization
+
 from tests.console.browser import Browser
 from tests.console.people.conftest import members
 from tests.console.provider import Customer, Provider
@@ -53,6 +55,22 @@ def test_staff_transfer_ownership_immediately_and_undo_it(console: Browser, acme
     page = console.get(page.links["Undo transfer"])
     page = console.submit()
     assert acme.now["owner"]["given_name"] == "Olga" and page.rows[0][4] == "Undone"
+
+
+def test_the_new_owner_is_shown_before_the_organization_is_told(
+    console: Browser, acme: Customer, whole: Whole
+) -> None:
+    ann = acme.member("admin", given="Ann")
+    with whole.databases["org"].reading() as session:
+        before = session.get_one(Organization, acme.id).owner
+    body = {"member_id": ann.id, "reason": "Olga has left"}
+    acme.staff("POST", "/ownership-transfers", body)
+    with whole.databases["org"].transaction() as session:
+        session.get_one(Organization, acme.id).owner = before
+
+    page = console.get(console.at(f"/c/{acme.id}/ownership"))
+
+    assert f"The owner is Ann Tester ({ann.email})" in page.text
 
 
 def test_an_owner_offers_and_the_other_accepts(

@@ -6,7 +6,7 @@ from devtools.ports import free_port
 from tests.deploy.haproxy.conftest import Start
 from tests.deploy.haproxy.recording_server import Upstream
 from tests.deploy.haproxy.sending import send, send_raw
-from tests.deploy.test_dispatcher import MISTYPED, NOT_PAGES, PAGES
+from tests.deploy.test_dispatcher import MISTYPED, NOT_PAGES, PAGES, SLASHED
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -38,6 +38,16 @@ def test_a_browser_gets_a_page_for_a_mistyped_address(
 
     assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert b"There is no page at this address" in body
+    assert upstream.seen == console.seen == []
+
+
+@pytest.mark.parametrize("path", SLASHED)
+def test_a_browser_is_redirected_from_an_address_that_ends_with_a_slash(
+    proxy: int, upstream: Upstream, console: Upstream, path: str
+) -> None:
+    status, headers, _ = send(proxy, "GET", path, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (status, headers["location"]) == (308, SLASHED[path])
     assert upstream.seen == console.seen == []
 
 

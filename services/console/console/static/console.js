@@ -47,15 +47,15 @@
   };
   if (one("time[data-left]")) setInterval(tick, 1000);
 
-  // In a support session: show immediately that it has ended.
+  // In a support session: leave the page as soon as it has ended.
   const banner = one("[data-pulse]");
   const poll = banner && setInterval(async () => {
     if (document.hidden) return;
     const response = await fetch(banner.dataset.pulse, { cache: "no-store" }).catch(() => null);
     if (!response || response.ok || response.status >= 500 || response.status === 429) return;
     clearInterval(poll);
-    all("form, .how", banner).forEach((e) => e.remove());
-    one(".over", banner).append(one("template", banner).content);
+    all("main, dialog").forEach((e) => e.remove());
+    location.replace(location.pathname);
   }, 1000);
 
   // Menus close when the focus moves elsewhere.

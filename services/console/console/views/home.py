@@ -20,6 +20,12 @@ _RECENT = 8
 _MAX_SCHEDULED = 200
 
 
+@blp.get("")
+def short() -> ResponseReturnValue:
+    """The address of a workspace without a page."""
+    return redirect(url_for("home.show"), 303)
+
+
 @blp.get("/home")
 def show() -> ResponseReturnValue:
     """Staff see all customers; a customer's members their own organization."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from chassis.runtime import clock
-from flask import Blueprint
+from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import fetch_all
@@ -17,6 +17,13 @@ from console.views.page import needs
 blp = Blueprint("overview", __name__, url_prefix="/c/<org>")
 _BATCH = 200
 _LATEST = 10
+
+
+@blp.get("")
+@needs("organization.read")
+def short(org: str) -> ResponseReturnValue:
+    """The address of a customer without a section."""
+    return redirect(url_for("overview.show", org=org), 303)
 
 
 @blp.get("/overview")

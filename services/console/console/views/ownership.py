@@ -23,6 +23,7 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(base)
     cursor = request.args.get("cursor")
     responses = fetch_all(
+        owners=lambda: api.get(f"{base}/members", role="owner", limit=1),
         transfers=lambda: api.get(f"{base}/ownership-transfers", limit=20, cursor=cursor),
         me=lambda: api.get("/v1/me"),
     )
@@ -34,11 +35,22 @@ def show(org: str) -> ResponseReturnValue:
     return page.show(
         "ownership.html",
         organization=organization,
+        owner=_owner(organization, responses["owners"]),
         transfers=responses["transfers"],
         mine=mine,
         at_once=_at_once(organization),
         transfers_ownership=members.transfers_ownership(organization),
     )
+
+
+def _owner(organization: dict[str, Any], owners: Any) -> dict[str, str]:
+    """Name and email of the owner. A transfer is seen at once in the members, and only after a
+    message in the organization, which is all that some roles may read."""
+    if owners and owners["data"]:
+        return {"name": people.name(owners["data"][0]), "email": owners["data"][0]["email"]}
+    known = organization["owner"]
+    name = f"{known.get('given_name', '')} {known.get('family_name', '')}"
+    return {"name": name, "email": known.get("email", "")}
 
 
 @blp.route("/new", methods=["GET", "POST"])
