@@ -428,3 +428,17 @@ def test_a_failing_account_does_not_block_others(world, monkeypatch):
         assert (top_ups(world, failing), top_ups(world, other)) == ([], ["50.00"])
     run(world)
     assert top_ups(world, failing) == ["50.00"]
+
+
+def test_the_balance_says_whether_a_top_up_is_needed(world):
+    org = prepare(world, funds=None)
+
+    def needed():
+        world.run_jobs()
+        return published(world, org, "balance_changed")[-1]["top_up_needed"]
+
+    assert needed() is False
+    charge(world, org, "90")
+    assert needed() is True
+    world.patch(org, {"auto_top_up": {"enabled": False}})
+    assert needed() is False

@@ -233,6 +233,12 @@ def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
             "prepaid-suspend-dialog", f"{customer}/overview", lambda page: _dialog(page, "Suspend")
         )
         staff.take("prepaid-top-up-refused", f"{customer}/payment/top-up", _send)
+        staff.take("prepaid-top-up-confirm", f"{customer}/payment/top-up", _top_up)
+        staff.take(
+            "prepaid-payment-more",
+            f"{customer}/payment",
+            lambda page: page.locator(".actions summary").click(),
+        )
         _support_session(staff, f"{customer}/members")
 
 
@@ -271,6 +277,14 @@ def _palette(page: Page) -> None:
 def _dialog(page: Page, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).first.click()
     page.locator("dialog h2").wait_for()
+
+
+def _top_up(page: Page) -> None:
+    """Fill in the form, up to the page that is to be confirmed."""
+    page.get_by_label("Amount").fill("1,250.50")
+    page.get_by_label("Method").select_option("bank_transfer")
+    page.get_by_role("button", name="Top up").click()
+    page.get_by_role("heading", name="Confirm").wait_for()
 
 
 def _send(page: Page) -> None:

@@ -44,6 +44,14 @@ def on_balances_changed(session: Session, group: Group[billing.BalanceChanged]) 
     actions.update_balances(session, [message for _, message in group])
 
 
+def on_auto_top_up_failed(
+    session: Session, _envelope: Envelope, *, organization_id: str, usable_credits: str
+) -> None:
+    actions.note_failed_top_up(
+        session, organization_id=organization_id, usable_credits=usable_credits
+    )
+
+
 def on_members_changed(
     session: Session,
     envelope: Envelope,
@@ -100,6 +108,7 @@ LISTENERS: Listeners = {
     **dict.fromkeys(sagas.TABLE, on_saga_reply),
     membership.ProviderCreated: on_provider_created,
     billing.BalanceChanged: GroupListener(on_balances_changed),
+    billing.AutoTopUpFailed: on_auto_top_up_failed,
     membership.MembersChanged: on_members_changed,
     membership.ActingEnded: on_acting_ended,
     billing.SettingsApplied: on_settings_applied,

@@ -95,7 +95,8 @@ class BalanceChanged(Message):
     """The figures of an account after its latest entries. One message may cover several changes.
 
     ``overdue_amount``: what is open on invoices past their due date, and ``oldest_due_on`` the
-    earliest of those dates; neither if there are none."""
+    earliest of those dates; neither if there are none. ``top_up_needed``: whether an automatic
+    top-up is due, as long as credits are that low."""
 
     organization_id: str
     provider_id: str
@@ -109,6 +110,7 @@ class BalanceChanged(Message):
     amount_due: str
     overdue_amount: str | None = None
     oldest_due_on: str | None = None
+    top_up_needed: bool | None = None
     days_to_empty: int | None = None
     as_of: str
 
@@ -314,6 +316,7 @@ class AutoTopUpFailed(Message):
 
     TYPE: ClassVar[str] = "billing.auto_top_up_failed.v1"
     PUBLIC: ClassVar[bool] = True
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,9 +113,7 @@ def test_two_workspaces_in_one_browser_do_not_mix(
     theirs = console.get(f"/at/{acting}/c/{acme.id}/overview")
 
     assert mine.status == 200 and not banner(mine) and f"/at/{acting}" not in mine.html
-    assert banner(theirs) and f"/at/{own}/" not in theirs.html.replace(
-        theirs.html[theirs.html.index("<template") :], ""
-    )
+    assert banner(theirs) and f"/at/{own}/" not in theirs.html
     assert console.get(f"/at/{own}/c/{acme.id}/audit").status == 200
     assert console.get(f"/at/{acting}/c/{acme.id}/audit").status == 403
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from contracts import billing
 from org import queries, schemas
 
 from tests.org.conftest import NOON, World, balance
@@ -172,3 +173,41 @@ def test_credits_are_sorted_within_their_currency(world: World) -> None:
 
     assert listed("usable_credits") == "dbca"
     assert listed("-usable_credits") == "acbd"
+
+
+def test_a_failed_top_up_needs_attention_until_credits_rise_or_none_is_needed(
+    world: World,
+) -> None:
+    customer, hours = world.active(), iter(range(100))
+
+    def publish(usable: str, *, needed: bool | None = True) -> list[str]:
+        as_of = NOON + timedelta(hours=next(hours))
+        news = balance(customer, world.provider, usable=usable, as_of=as_of)
+        world.consume(replace(news, top_up_needed=needed))
+        return needs()
+
+    def fail(usable: str) -> list[str]:
+        world.consume(
+            billing.AutoTopUpFailed(
+                organization_id=customer,
+                provider_id=world.provider,
+                currency="EUR",
+                amount="50.00",
+                method="card",
+                usable_credits=usable,
+                why="card_declined",
+            )
+        )
+        return needs()
+
+    def needs() -> list[str]:
+        [row] = world.call("GET", "/organizations").json["data"]
+        return list(row["summary"]["attention"])
+
+    assert publish("5.00") == []
+    assert fail("5.00") == ["top_up_failed"]
+    assert publish("4.00") == ["top_up_failed"]
+    assert publish("4.00", needed=None) == ["top_up_failed"]
+    assert publish("54.00") == []
+    assert fail("3.00") == ["top_up_failed"]
+    assert publish("3.00", needed=False) == []

@@ -42,6 +42,13 @@ KINDS: Mapping[str, Attention] = {
         "At least 90% of the limit is used. Ask them to pay, or raise the limit.",
         ("payment.limit", "account.change", "Change limit"),
     ),
+    "top_up_failed": Attention(
+        "Automatic top-up failed",
+        "Top-up failed",
+        "bad",
+        "It is tried again each day. Ask them to pay in another way.",
+        _TOP_UP,
+    ),
     "credits_run_out": Attention(
         "Credits run out within 7 days",
         "Runs out soon",

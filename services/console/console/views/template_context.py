@@ -13,7 +13,7 @@ from console.guard import forgery
 from console.values import amounts, audit_labels, days, figures, labels, settlement
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
-from console.views import assets, page, support, support_sessions
+from console.views import assets, page, support
 
 
 def register(app: Flask) -> None:
@@ -56,7 +56,6 @@ def _of_every_page() -> dict[str, Any]:
         "may": visitor.may if workspace else lambda _operation: False,
         "csrf": forgery.csrf(visitor.secret) if visitor else "",
         "sections": LocalProxy(_sections),
-        "return_url": lambda: support_sessions.return_url(visitor, workspace, g.get("org", "")),
     }
 
 

@@ -16,7 +16,7 @@ from org.actions.organizations import (
     create_provider,
     suspend_organization,
 )
-from org.actions.projection import update_balances, update_members
+from org.actions.projection import note_failed_top_up, update_balances, update_members
 from org.actions.receipts import publish_receipts, schedule_receipt
 from org.actions.reconciliation import advance_pass, delete_unanswered
 from org.actions.revocations import delete_expired_revocations, revoke
@@ -37,6 +37,7 @@ __all__ = [
     "erase_more_people",
     "erase_people",
     "mark_settings_applied",
+    "note_failed_top_up",
     "publish_receipts",
     "record",
     "record_denial",

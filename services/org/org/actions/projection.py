@@ -25,6 +25,10 @@ def _keep_figures(organization: Organization, new: billing.BalanceChanged) -> No
     organization.usable_credits = new.usable_credits
     organization.usable_units = values.micro_units(new.usable_credits)
     organization.balance = new.balance
+    failed_at = organization.failed_top_up_units
+    has_risen = failed_at is not None and organization.usable_units > failed_at
+    if has_risen or new.top_up_needed is False:
+        organization.failed_top_up_units = None
     organization.limit_now = new.credit_limit
     organization.limit_units = values.micro_units(new.credit_limit)
     organization.amount_due = new.amount_due
@@ -35,6 +39,12 @@ def _keep_figures(organization: Organization, new: billing.BalanceChanged) -> No
     days = new.days_to_empty
     organization.days_to_empty = values.NEVER_EMPTY if days is None else days
     organization.as_of = known_at
+
+
+def note_failed_top_up(session: Session, *, organization_id: str, usable_credits: str) -> None:
+    """An automatic top-up failed. Raises NotFound."""
+    organization = queries.organization(session, organization_id, lock=True)
+    organization.failed_top_up_units = values.micro_units(usable_credits)
 
 
 def update_members(

@@ -77,7 +77,8 @@ class Organization(Base):
     Columns declared by ``column`` are fields of the API; the others are internal. The last block is
     the projection kept by listening: amounts as billing publishes them, ``usable_units`` and
     ``limit_units`` in units of 10⁻⁶ for sorting and comparing, ``days_to_empty`` NEVER_EMPTY when
-    nothing is being spent.
+    nothing is being spent. ``failed_top_up_units``: the usable credits at which an automatic top-up
+    failed; None once they have risen or none is needed any more.
     ``mfa_required`` of a provider is what its settings say.
     """
 
@@ -150,6 +151,7 @@ class Organization(Base):
     amount_due: Mapped[str] = mapped_column(String(24), default="0")
     overdue_amount: Mapped[str | None] = mapped_column(String(24))
     oldest_due_on: Mapped[date | None] = mapped_column(Date)
+    failed_top_up_units: Mapped[int | None] = mapped_column(BigInt)
     days_to_empty: Mapped[int] = mapped_column(Integer, default=values.NEVER_EMPTY)
     members: Mapped[int] = mapped_column(Integer, default=0)
     admins: Mapped[int] = mapped_column(Integer, default=0)

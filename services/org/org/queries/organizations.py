@@ -26,6 +26,7 @@ ATTENTION: dict[str, ColumnElement[bool]] = {
         _TABLE.limit_units > 0,
         _TABLE.usable_units.between(0, _TABLE.limit_units // _LIMIT_NEAR),
     ),
+    "top_up_failed": and_(_IS_ACTIVE, _TABLE.failed_top_up_units.is_not(None)),
     "credits_run_out": and_(_IS_ACTIVE, _TABLE.days_to_empty <= 7),
     "owner_unverified": and_(_IS_ACTIVE, _TABLE.owner["verified"].as_boolean().is_(False)),
     "deletion_scheduled": _TABLE.status == values.SUSPENDED_FOR_DELETION,
@@ -39,7 +40,14 @@ SORTS: dict[str, tuple[Any, ...]] = {
 }
 _OWNER = ("member_id", "given_name", "family_name", "email", "verified")
 _SINGLE = [name for name in FIELDS if name not in ("billing", "owner")]
-_INTERNAL = ("sort_name", "search", "credit_limit", "limit_units", "usable_units")
+_INTERNAL = (
+    "sort_name",
+    "search",
+    "credit_limit",
+    "limit_units",
+    "usable_units",
+    "failed_top_up_units",
+)
 # Columns of the table instead of organizations: a list has many, and changes none. Its JSON is read
 # as text, which takes less time to parse than the driver's bytes.
 _LISTED = select(

@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import alerts
 from billing.models import Account, UnpublishedBalance
 from billing.values import format_money
 
@@ -53,6 +54,9 @@ def _publish_figures(
             amount_due=money(figures.amount_due),
             overdue_amount=money(overdue.amount) if overdue else None,
             oldest_due_on=overdue.oldest_due_on.isoformat() if overdue else None,
+            top_up_needed=alerts.needs_top_up(
+                account.status, figures.usable, account.top_up_trigger
+            ),
             days_to_empty=account.published_days_to_empty,
             as_of=clock.stamp(account.balance_published_at or now),
         ),
