@@ -56,8 +56,7 @@ def document(lines: list[dict[str, Any]], currency: str = "SGD", **more: Any) ->
         "total": money(total),
         "tax": "0.10",
         "net": money(total - 100000),
-        "tax_name": "GST",
-        "tax_rate": "8.1",
+        "tax_breakdown": [{"name": "GST", "rate": "8.1", "taxable": "1.23", "tax": "0.10"}],
         "paid": money(0),
         "credited": money(0),
         "written_off": money(0),
@@ -345,7 +344,7 @@ def test_the_status_is_stamped_and_explained(status: str, mark: str, words: str)
 def test_a_month_without_invoice_is_a_statement_and_without_tax_there_is_no_tax_line() -> None:
     (page,) = pages(
         renderer.render(
-            document([line("500")], currency="JPY", kind="none", tax_name=None, tax_rate=None)
+            document([line("500")], currency="JPY", kind="none", tax_breakdown=[])
         )
     )
 

@@ -75,9 +75,8 @@ org.trail                     |                             | hash actor_id acto
 billing.accounts              | billing buyer_tags          | name currency payment_mode status
 billing.accounts              | payment_method              | closed_from auto_method country
 billing.accounts              |                             | timezone
-billing.credit_notes          | reason                      | number
-billing.invoices              | about                       | number kind status currency tax_name
-billing.invoices              |                             | tax_rate
+billing.credit_notes          | about reason                | number taxes
+billing.invoices              | about                       | number kind status currency taxes
 billing.journal               | description reference       | currency kind source method
 billing.journal               | remark reason               | external_invoice actor_kind
 billing.journal               |                             | actor_id

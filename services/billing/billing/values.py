@@ -27,6 +27,8 @@ CHARGE_KINDS = ("usage", "subscription", "one_off")
 INDIVIDUALLY_INVOICED = ("subscription", "one_off")
 SPENDING_KINDS = (*CHARGE_KINDS, "capture")
 ADJUSTMENT_KINDS = ("write_off", "correction", "goodwill")
+# Everything else that changes what a customer owes is no supply and bears no tax.
+SUPPLY_KINDS = (*SPENDING_KINDS, "refund")
 METHODS = ("cash", "cheque", "bank_transfer", "card", "issue")
 CARD, ISSUE = "card", "issue"
 INDIVIDUAL, USAGE, CONSOLIDATED, NONE = "individual", "usage", "consolidated", "none"
@@ -39,6 +41,8 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "payment_terms_days": 14,
     "tax_rates": [],
     "allow_refund": True,
+    "document_rounding": "none",
+    "company": {},
 }
 
 
@@ -104,22 +108,23 @@ def percent(amount: int, share: int) -> int:
     return divide(amount * share, 100)
 
 
-def extract_tax(gross: int, rate: str) -> int:
-    """The tax contained in a gross amount at ``rate`` percent, for example "8.1".
-
-    gross * rate / (100 + rate), rounded half-even.
-    """
-    whole, _, fraction = rate.partition(".")
-    ten_thousandths = int(whole + fraction.ljust(4, "0"))
-    return divide(gross * ten_thousandths, 100 * 10**4 + ten_thousandths)
-
-
 def divide(amount: int, by: int) -> int:
     """The quotient, rounded half-even. ``by`` is above zero."""
     quotient, remainder = divmod(amount, by)
     is_half = 2 * remainder == by
     round_up = 2 * remainder > by or (is_half and quotient % 2 == 1)
     return quotient + round_up
+
+
+def minor_unit(currency: str) -> int:
+    """The smallest amount that can be paid in a currency."""
+    return int(UNIT // 10 ** decimals(currency))
+
+
+def document_unit(rounding: str, currency: str) -> int:
+    """What totals and taxes of documents are multiples of. ``rounding``: the provider's setting
+    ``document_rounding``."""
+    return minor_unit(currency) if rounding == "currency" else 1
 
 
 def local_day(moment: datetime, timezone: str) -> date:
@@ -173,6 +178,7 @@ class Code(IntEnum):
     WRITE_OFF = 40
     CORRECTION = 41
     GOODWILL = 42
+    ROUNDING = 43
 
     @property
     def label(self) -> str:

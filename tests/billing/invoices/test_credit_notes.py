@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from billing.models import Account
-from billing.values import extract_tax
 from chassis.runtime import clock
 
 from tests.billing.conftest import World
@@ -37,7 +36,7 @@ def test_charges_of_a_voided_invoice_go_on_the_next(world):
     world.charge(org, "5")
     second = issue(world, org)
     assert [(line["kind"], line["description"], line["amount"]) for line in second["lines"]] == [
-        ("void", f"Invoice {first['number']} voided", "60.00"),
+        ("usage", "Calls", "60.00"),
         ("usage", "Calls", "5.00"),
     ]
     assert covering(world, org, charged) == second["id"]
@@ -93,7 +92,7 @@ def test_a_credit_note_lowers_the_balance_due(world):
         f"{prefix}-C0002",
     ]
     assert sum(cents(note["tax"]) for note in after["credit_notes"]) == 9 * MILLION
-    assert cents(after["credit_notes"][0]["tax"]) == extract_tax(50 * MILLION, "9")
+    assert cents(after["credit_notes"][0]["tax"]) == 4_128_440
     assert names(world, org) == [
         "invoice_issued",
         "credit_note_issued",

@@ -251,8 +251,8 @@ TABLE = (
     Mutation(
         "more is credited than was invoiced",
         "billing/actions/invoicing/credit_notes.py",
-        "    if not 0 < amount <= left:",
-        "    if not 0 < amount <= left + 1:",
+        "if amount <= 0 or amount - left > (unit - 1)",
+        "if amount <= 0 or amount - left > 1 + (unit - 1)",
         MACHINE,
     ),
     Mutation(

@@ -2,7 +2,7 @@
 them. Nothing here reads or writes anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -11,12 +11,24 @@ from chassis.runtime import ids
 
 from billing.models.account import Account
 from billing.models.provider import Provider
+from billing.models.taxes import (
+    FIRST_DAY,
+    NO_TAX,
+    RatePeriod,
+    Rates,
+    break_down,
+    periods_between,
+    rate_periods,
+    rates_on,
+    stored_taxes,
+)
 from billing.values import (
     AWAITING,
     INDIVIDUAL,
     USAGE,
     day_start,
-    extract_tax,
+    divide,
+    document_unit,
     local_day,
     month_start,
 )
@@ -69,6 +81,24 @@ class Range(NamedTuple):
     last_day: date
 
 
+class TaxTerms(NamedTuple):
+    """The taxes on a customer's supplies. ``note``: why there are none, which is printed: ``kind``
+    is exempt or reverse_charge. ``timezone``: of the days of supply."""
+
+    periods: tuple[RatePeriod, ...]
+    timezone: str
+    note: dict[str, Any] | None
+
+
+class Supplies(NamedTuple):
+    """What the lines of an invoice add up to. ``gross``: of those that are supplies, by the taxes
+    on them. ``days``: the first and the last day of supply, among others."""
+
+    total: int
+    gross: Mapping[Rates, int]
+    days: Sequence[date]
+
+
 class Draft(NamedTuple):
     """An invoice as it is issued; the columns are those of ``Invoice``."""
 
@@ -82,9 +112,9 @@ class Draft(NamedTuple):
     from_seq: int
     to_seq: int
     total: int
+    rounding: int
     tax: int
-    tax_name: str | None
-    tax_rate: str | None
+    taxes: list[dict[str, Any]]
     paid: int
     credited: int
     about: dict[str, Any]
@@ -97,6 +127,11 @@ class Draft(NamedTuple):
     def open(self) -> int:
         """The balance due."""
         return self.total
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it covers all rows of its range that have no individual invoice."""
+        return self.kind != INDIVIDUAL
 
     def row(self) -> Sequence[Any]:
         """The columns with ids as they are stored."""
@@ -137,18 +172,50 @@ def month_range(
     return Range(customer.invoiced_seq + 1, end.seq, end.unbilled, first_day, last_day)
 
 
-def draft_regular(customer: Customer, seller: Provider, covered: Range, now: datetime) -> Draft:
-    """An invoice of a range that starts where the previous regular invoice ended."""
-    kind = seller.setting("invoicing")
-    return draft(customer, seller, covered, USAGE if kind == INDIVIDUAL else kind, now)
+def tax_terms(customer: Customer, seller: Provider) -> TaxTerms:
+    """The taxes on what the seller supplies to the customer."""
+    exempt = customer.billing.get("tax_exempt")
+    if exempt:
+        note = {"kind": "exempt", "reason": exempt["reason"]}
+    elif customer.billing.get("reverse_charge"):
+        note = {"kind": "reverse_charge", "reason": None}
+    else:
+        periods = rate_periods(seller.setting("tax_rates"), customer.country)
+        return TaxTerms(periods, customer.timezone, None)
+    return TaxTerms((RatePeriod(FIRST_DAY, NO_TAX),), customer.timezone, note)
 
 
-def draft(customer: Customer, seller: Provider, covered: Range, kind: str, now: datetime) -> Draft:
-    """The next invoice of the customer."""
+def one_supply(terms: TaxTerms, amount: int, day: date) -> Supplies:
+    """A single supply on that day."""
+    return Supplies(amount, {rates_on(terms.periods, day): amount}, (day,))
+
+
+def regular_kind(seller: Provider) -> str:
+    """The kind of an invoice of a range that starts where the previous regular one ended."""
+    kind: str = seller.setting("invoicing")
+    return USAGE if kind == INDIVIDUAL else kind
+
+
+def draft(
+    customer: Customer,
+    seller: Provider,
+    covered: Range,
+    supplies: Supplies,
+    kind: str,
+    now: datetime,
+) -> Draft | None:
+    """The next invoice of the customer; None if its total is rounded to zero. ``supplies``: the
+    lines in the range. Raises ValueError if they do not add up to its total."""
+    if supplies.total != covered.total:
+        raise ValueError(f"the lines add up to {supplies.total}, not to {covered.total}")
+    terms, rounding = tax_terms(customer, seller), seller.setting("document_rounding")
+    unit = document_unit(rounding, customer.currency)
+    total = divide(covered.total, unit) * unit
+    if total <= 0:
+        return None
     today = local_day(now, customer.timezone)
     due_on = today + timedelta(days=seller.setting("payment_terms_days"))
-    # The rate of the day of supply, not of the day of issue.
-    tax_name, tax_rate = _tax_of(seller, customer.country, covered.last_day)
+    taxes = break_down(supplies.gross, unit)
     return Draft(
         organization_id=customer.organization_id,
         id=ids.new("inv"),
@@ -159,13 +226,13 @@ def draft(customer: Customer, seller: Provider, covered: Range, kind: str, now: 
         currency=customer.currency,
         from_seq=covered.from_seq,
         to_seq=covered.to_seq,
-        total=covered.total,
-        tax=extract_tax(covered.total, tax_rate) if tax_rate is not None else 0,
-        tax_name=tax_name,
-        tax_rate=tax_rate,
+        total=total,
+        rounding=total - covered.total,
+        tax=sum(tax.tax for tax in taxes),
+        taxes=stored_taxes(taxes),
         paid=0,
         credited=0,
-        about=_about(customer, seller, covered),
+        about=_about(customer, seller, covered, supplies, terms),
         issued_on=today,
         due_on=due_on,
         due_until=day_start(due_on + timedelta(days=1), customer.timezone),
@@ -196,33 +263,39 @@ def _first_day(customer: Customer, previous: Period | None, now: datetime) -> da
     return max(month, earliest)
 
 
-def _about(customer: Customer, seller: Provider, covered: Range) -> dict[str, Any]:
-    """What is printed on the invoice and may change later."""
+def seller_shown(seller: Provider) -> dict[str, Any]:
+    """The seller as a document of today shows it."""
     return {
-        "seller": {
-            "name": seller.name or "",
-            "country": seller.country or "",
-            "billing": seller.billing or {},
-        },
-        "buyer": {
-            "name": customer.name,
-            "country": customer.country,
-            "billing": customer.billing,
-            "buyer_tags": customer.buyer_tags,
-        },
-        "period": {"from": covered.first_day.isoformat(), "to": covered.last_day.isoformat()},
-        "timezone": customer.timezone,
+        "name": seller.name or "",
+        "country": seller.country or "",
+        "billing": seller.billing or {},
+        "company": seller.setting("company"),
     }
 
 
-def _tax_of(seller: Provider, country: str, day: date) -> tuple[str | None, str | None]:
-    """Name and rate of a country's tax on a day; None if there is none."""
-    rates = [
-        rate
-        for rate in seller.setting("tax_rates")
-        if rate["country"] == country and rate["valid_from"] <= day.isoformat()
-    ]
-    if not rates:
-        return None, None
-    latest = max(rates, key=lambda rate: str(rate["valid_from"]))
-    return latest["name"], latest["rate"]
+def buyer_shown(customer: Any) -> dict[str, Any]:
+    """The buyer as a document of today shows it, from the account or a Customer."""
+    return {
+        "name": customer.name,
+        "country": customer.country,
+        "billing": customer.billing,
+        "buyer_tags": customer.buyer_tags,
+    }
+
+
+def _about(
+    customer: Customer, seller: Provider, covered: Range, supplies: Supplies, terms: TaxTerms
+) -> dict[str, Any]:
+    """What is printed on the invoice, or decides what is printed, and may change later."""
+    days = supplies.days or (covered.first_day, covered.last_day)
+    periods = periods_between(terms.periods, min(days), max(days))
+    return {
+        "seller": seller_shown(seller),
+        "buyer": buyer_shown(customer),
+        "period": {"from": covered.first_day.isoformat(), "to": covered.last_day.isoformat()},
+        "supply": {"from": min(days).isoformat(), "to": max(days).isoformat()},
+        "timezone": customer.timezone,
+        "rounding": seller.setting("document_rounding"),
+        "tax_note": terms.note,
+        "tax_periods": [[str(period.first_day), period.rates] for period in periods],
+    }

@@ -8,7 +8,8 @@ from sqlalchemy import CheckConstraint, Date, Index, Integer, String, UniqueCons
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
-from billing.values import AWAITING, INDIVIDUAL, VOID
+from billing.models.taxes import FIRST_DAY, Rate, RatePeriod
+from billing.values import AWAITING, INDIVIDUAL, VOID, document_unit
 
 AWAITING_ONLY = "status = 'awaiting_payment'"
 NOT_YET_OVERDUE = "status = 'awaiting_payment' AND overdue_at IS NULL"
@@ -21,9 +22,10 @@ class Invoice(Base):
     ``kind``: ``individual`` (one charge, whose row carries the invoice id), ``usage`` (the rest of
     a month if charges are invoiced individually), ``consolidated`` (a whole month), ``none`` (a
     month closed without sending an invoice). All except individual ones cover the journal without a
-    gap. ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is contained in it,
-    at ``tax_rate`` percent. ``paid`` and ``credited``: the sums of the journal rows with its id.
-    ``about``: names, addresses and tags as of the day of issue, so that the same invoice can be
+    gap. ``status``: awaiting_payment | paid | void. ``total`` is gross: that of the lines, and the
+    ``rounding`` posted with it. ``tax``: the sum of ``taxes``, which says by name and rate what the
+    lines contain. ``paid`` and ``credited``: the sums of the journal rows with its id. ``about``:
+    names, addresses, tags and tax rates as of the day of issue, so that the same invoice can be
     rendered again byte for byte. ``due_until``: the end of ``due_on`` in the customer's time zone.
     ``overdue_at``: when it was reported as overdue.
     """
@@ -33,7 +35,7 @@ class Invoice(Base):
         UniqueConstraint("provider_id", "number"),
         CheckConstraint("kind IN ('individual', 'usage', 'consolidated', 'none')", "kind"),
         CheckConstraint("status IN ('awaiting_payment', 'paid', 'void')", "status"),
-        CheckConstraint("total > 0 AND tax >= 0 AND tax <= total", "total"),
+        CheckConstraint("total > 0", "total"),
         CheckConstraint("paid >= 0 AND credited >= 0 AND paid + credited <= total", "parts"),
         CheckConstraint("status <> 'paid' OR paid + credited = total", "paid"),
         CheckConstraint("to_seq >= from_seq", "range"),
@@ -69,9 +71,9 @@ class Invoice(Base):
     from_seq: Mapped[int] = mapped_column(BigInt)
     to_seq: Mapped[int] = mapped_column(BigInt)
     total: Mapped[int] = mapped_column(BigInt)
+    rounding: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
     tax: Mapped[int] = mapped_column(BigInt)
-    tax_name: Mapped[str | None] = mapped_column(String(50))
-    tax_rate: Mapped[str | None] = mapped_column(String(8))
+    taxes: Mapped[list[dict[str, Any]]] = mapped_column(Json, server_default="[]")
     paid: Mapped[int] = mapped_column(BigInt, default=0)
     credited: Mapped[int] = mapped_column(BigInt, default=0)
     about: Mapped[dict[str, Any]] = mapped_column(Json)
@@ -95,6 +97,23 @@ class Invoice(Base):
         """Whether it covers all rows of its range that have no individual invoice."""
         return self.kind != INDIVIDUAL
 
+    @property
+    def unit(self) -> int:
+        """What its total and taxes are multiples of."""
+        return document_unit(self.about.get("rounding", "none"), self.currency)
+
+    @property
+    def tax_periods(self) -> tuple[RatePeriod, ...]:
+        """The taxes on its lines by their day of supply. An old invoice has the same on all."""
+        stored = self.about.get("tax_periods")
+        if stored is None:
+            rates = tuple(Rate(tax["name"], tax["rate"]) for tax in self.taxes)
+            return (RatePeriod(FIRST_DAY, rates),)
+        return tuple(
+            RatePeriod(date.fromisoformat(day), tuple(Rate(*rate) for rate in rates))
+            for day, rates in stored
+        )
+
     def is_overdue(self, now: datetime) -> bool:
         """Whether it is unpaid after its due date."""
         return self.status == AWAITING and self.due_until <= now
@@ -103,13 +122,15 @@ class Invoice(Base):
 class CreditNote(Base):
     """A full or partial credit of an invoice.
 
-    ``tax``: its share of the invoice's tax. ``transaction_id``: its transaction on the account.
+    ``taxes`` and their sum ``tax``: its share of the invoice's. ``rounding`` is part of ``amount``.
+    ``about``: as on an invoice; None on old ones, which show what their invoice shows.
+    ``transaction_id``: its transaction on the account.
     """
 
     __tablename__ = "credit_notes"
     __table_args__ = (
         UniqueConstraint("provider_id", "number"),
-        CheckConstraint("amount > 0 AND tax >= 0 AND tax <= amount", "amount"),
+        CheckConstraint("amount > 0", "amount"),
         Index("ix_credit_notes_invoice_id", "organization_id", "invoice_id"),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -118,7 +139,10 @@ class CreditNote(Base):
     invoice_id: Mapped[str] = mapped_column(Id("inv"))
     number: Mapped[str] = mapped_column(String(32))
     amount: Mapped[int] = mapped_column(BigInt)
+    rounding: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
     tax: Mapped[int] = mapped_column(BigInt)
+    taxes: Mapped[list[dict[str, Any]]] = mapped_column(Json, server_default="[]")
+    about: Mapped[dict[str, Any] | None] = mapped_column(Json)
     reason: Mapped[str] = mapped_column(String(500))
     issued_at: Mapped[datetime] = mapped_column(Instant)
 

@@ -1,11 +1,11 @@
 """The journal: append-only, one row per transfer with both legs."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from chassis.db.columns import BigInt, Id, Instant
-from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Date, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
@@ -27,6 +27,7 @@ class Entry(Base):
     The buckets on each row are those after it. ``source``: the id of the usage record, unique per
     provider. ``invoice_id``: the invoice that the row issues, settles or credits; on a charge, its
     individual invoice. ``occurred_at``: when it happened; ``posted_at``: when it was posted.
+    ``supplied_on``: the day of supply, if it is not that on which it happened.
     ``actor_kind``, ``actor_id``: who posted the transaction, on its first row; None if that was
     before it was recorded. There is no name, because the journal cannot be erased. Nobody posts
     while acting for somebody else.
@@ -121,6 +122,7 @@ class Entry(Base):
     actor_id: Mapped[str | None] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(Instant)
     posted_at: Mapped[datetime] = mapped_column(Instant)
+    supplied_on: Mapped[date | None] = mapped_column(Date)
 
 
 class Row(NamedTuple):

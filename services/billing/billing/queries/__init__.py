@@ -35,7 +35,7 @@ from billing.queries.billing_run import (
 )
 from billing.queries.invoices import (
     NoInvoice,
-    credited_by_notes,
+    credit_notes,
     get_invoice,
     invoice_document,
     invoice_of,
@@ -50,6 +50,7 @@ from billing.queries.journal import (
     last_top_up,
     provider_costs,
     read_transaction,
+    refunded,
     refunded_or_reversed,
     rows_of,
     show_posted,
@@ -93,6 +94,7 @@ from billing.queries.reservations import (
     show_reservation,
 )
 from billing.queries.states import StatePage, state, states
+from billing.queries.supplies import Span, supplies
 from billing.queries.wallet import (
     WalletBalance,
     wallet_balance,
@@ -115,6 +117,7 @@ __all__ = [
     "NoReservation",
     "NoTransaction",
     "Overdue",
+    "Span",
     "StatePage",
     "WalletBalance",
     "accounts_to_bill",
@@ -128,7 +131,7 @@ __all__ = [
     "blockers",
     "buckets_at",
     "cost_of",
-    "credited_by_notes",
+    "credit_notes",
     "days_to_empty",
     "due_reservations",
     "due_top_ups",
@@ -159,6 +162,7 @@ __all__ = [
     "public_status",
     "read_account",
     "read_transaction",
+    "refunded",
     "refunded_or_reversed",
     "reservations",
     "reservations_freeing",
@@ -179,6 +183,7 @@ __all__ = [
     "sources",
     "state",
     "states",
+    "supplies",
     "taken_by",
     "transactions",
     "transactions_batch",

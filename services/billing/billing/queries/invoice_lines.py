@@ -1,41 +1,44 @@
-"""The lines of an invoice, read from its range of the journal."""
+"""The lines of an invoice, read from its range of the journal and those of voided invoices whose
+lines it contains."""
 
+from collections import defaultdict
+from datetime import UTC, date, datetime
 from typing import Any
 
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import clock
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Integer, and_, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from billing.models import Entry, Invoice
-from billing.values import UNIT, USAGE, Code, format_money
+from billing.models.taxes import NO_TAX, rates_on
+from billing.queries.supplies import SIGNED, Span, with_voided
+from billing.values import SUPPLY_KINDS, UNIT, USAGE, format_money, local_day
 
 MAX_LINES = 5000
 _GROUPED_KINDS = (USAGE, "capture")
-_ADDS, _TAKES = Entry.debit == Code.UNBILLED, Entry.credit == Code.UNBILLED
-# Regular invoices cover what has no individual invoice, and what a voided invoice gave back.
-_REGULAR = or_(Entry.invoice_id.is_(None), and_(_ADDS, Entry.credit == Code.INVOICED))
-_SIGNED = case((_ADDS, Entry.amount), else_=-Entry.amount).label("signed")
+# Every time zone is offset from UTC by a whole number of quarters of an hour.
+_QUARTER = 900
 
 
-def show_lines(session: Session, invoice: Invoice) -> list[dict[str, str | None]]:
-    """The rows that changed the unbilled amount, with the description of their transaction.
+def show_lines(session: Session, invoice: Invoice) -> list[dict[str, Any]]:
+    """What changed the unbilled amount, with the description of its transaction and the taxes on
+    it, and the rounding.
 
-    On an invoice of more than MAX_LINES lines, usage and captures are grouped by kind and day
-    (UTC).
+    On an invoice of more than MAX_LINES lines, usage and captures are grouped by kind and day.
     """
-    belongs: ColumnElement[bool] = (
-        _REGULAR if invoice.is_regular else Entry.invoice_id == invoice.id
-    )
-    conditions = (
-        Entry.organization_id == invoice.organization_id,
-        Entry.seq.between(invoice.from_seq, invoice.to_seq),
-        or_(_ADDS, _TAKES),
-        belongs,
-    )
+    spans = with_voided(session, [Span.of(invoice)])
+    is_line = or_(*(span.condition for span in spans))
     first = aliased(Entry)
     query = (
-        select(first.transaction_id, first.occurred_at, first.kind, first.description, _SIGNED)
+        select(
+            first.transaction_id,
+            first.kind,
+            first.description,
+            Entry.occurred_at,
+            Entry.supplied_on,
+            SIGNED.label("signed"),
+        )
         .join(
             first,
             and_(
@@ -44,52 +47,92 @@ def show_lines(session: Session, invoice: Invoice) -> list[dict[str, str | None]
                 first.part == 0,
             ),
         )
-        .where(*conditions)
+        .where(is_line)
         .order_by(Entry.seq)
     )
     rows = session.execute(query.limit(MAX_LINES + 1)).all()
-    if len(rows) <= MAX_LINES:
-        return [_show_line(row, invoice) for row in rows]
-    rows = session.execute(query.where(Entry.kind.not_in(_GROUPED_KINDS))).all()
-    return _grouped_lines(session, invoice, conditions) + [_show_line(row, invoice) for row in rows]
+    grouped: list[dict[str, Any]] = []
+    if len(rows) > MAX_LINES:
+        grouped = _grouped_lines(session, invoice, is_line)
+        rows = session.execute(query.where(Entry.kind.not_in(_GROUPED_KINDS))).all()
+    return grouped + [_show_row(row, invoice) for row in rows] + _rounding_line(invoice)
 
 
-def _show_line(row: Any, invoice: Invoice) -> dict[str, str | None]:
+def _show_row(row: Any, invoice: Invoice) -> dict[str, Any]:
+    day = row.supplied_on or local_day(row.occurred_at, invoice.about["timezone"])
+    return _show_line(
+        invoice, row.transaction_id, row.kind, row.description, row.occurred_at, day, row.signed
+    )
+
+
+def _show_line(
+    invoice: Invoice,
+    transaction_id: str | None,
+    kind: str,
+    description: str | None,
+    occurred_at: datetime,
+    day: date,
+    amount: int,
+) -> dict[str, Any]:
+    rates = rates_on(invoice.tax_periods, day) if kind in SUPPLY_KINDS else NO_TAX
     return {
-        "transaction_id": row.transaction_id,
-        "occurred_at": clock.stamp(row.occurred_at),
-        "kind": row.kind,
-        "description": row.description,
-        "amount": format_money(row.signed, invoice.currency),
+        "transaction_id": transaction_id,
+        "occurred_at": clock.stamp(occurred_at),
+        "occurred_on": day.isoformat(),
+        "kind": kind,
+        "description": description,
+        "amount": format_money(amount, invoice.currency),
+        "taxes": [rate._asdict() for rate in rates],
     }
 
 
+def _rounding_line(invoice: Invoice) -> list[dict[str, Any]]:
+    if not invoice.rounding:
+        return []
+    return [
+        _show_line(
+            invoice,
+            None,
+            "rounding",
+            "Rounding",
+            invoice.issued_at,
+            invoice.issued_on,
+            invoice.rounding,
+        )
+    ]
+
+
 def _grouped_lines(
-    session: Session, invoice: Invoice, conditions: tuple[ColumnElement[bool], ...]
-) -> list[dict[str, str | None]]:
-    in_utc = func.timezone("UTC", Entry.occurred_at)
-    moment = in_utc if is_postgresql(session) else Entry.occurred_at
-    day = func.date(moment).label("day")
+    session: Session, invoice: Invoice, is_line: ColumnElement[bool]
+) -> list[dict[str, Any]]:
+    """One line for each kind and day in the customer's time zone. The database adds up quarters of
+    an hour, because SQLite does not know time zones."""
+    moment = Entry.occurred_at
+    if is_postgresql(session):
+        quarter: Any = cast(func.floor(func.extract("epoch", moment) / _QUARTER), Integer)
+    else:
+        quarter = cast(func.strftime("%s", moment), Integer) // _QUARTER
+    quarter = quarter.label("quarter")
     rows = session.execute(
         select(
-            day,
+            quarter,
             Entry.kind,
             func.count().label("records"),
-            func.sum(_SIGNED // UNIT).label("units"),
-            func.sum(_SIGNED % UNIT).label("millionths"),
+            func.sum(SIGNED // UNIT).label("units"),
+            func.sum(SIGNED % UNIT).label("millionths"),
         )
-        .where(*conditions, Entry.kind.in_(_GROUPED_KINDS))
-        .group_by(day, Entry.kind)
-        .order_by(day, Entry.kind)
+        .where(is_line, Entry.kind.in_(_GROUPED_KINDS))
+        .group_by(quarter, Entry.kind)
+        .order_by(quarter, Entry.kind)
     )
-    # Noon UTC is the same date in nearly every time zone, so the PDF shows the intended day.
-    return [
-        {
-            "transaction_id": None,
-            "occurred_at": f"{row.day}T12:00:00.000000Z",
-            "kind": row.kind,
-            "description": f"{row.kind.capitalize()}, {row.records} records",
-            "amount": format_money(int(row.units) * UNIT + int(row.millionths), invoice.currency),
-        }
-        for row in rows
-    ]
+    groups: dict[tuple[date, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        at = datetime.fromtimestamp(row.quarter * _QUARTER, UTC)
+        groups[local_day(at, invoice.about["timezone"]), row.kind].append((at, row))
+    lines = []
+    for (day, kind), members in sorted(groups.items(), key=lambda group: group[0]):
+        records = sum(row.records for _, row in members)
+        amount = sum(int(row.units) * UNIT + int(row.millionths) for _, row in members)
+        description = f"{kind.capitalize()}, {records} records"
+        lines.append(_show_line(invoice, None, kind, description, members[0][0], day, amount))
+    return lines

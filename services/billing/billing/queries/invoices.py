@@ -1,6 +1,6 @@
 """Reading invoices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -106,6 +106,7 @@ def _show_row(invoice: Invoice, now: datetime, written_off: int) -> dict[str, An
     def money(amount: int) -> str:
         return format_money(amount, invoice.currency)
 
+    supply = invoice.about.get("supply", invoice.about["period"])
     return {
         "id": invoice.id,
         "organization_id": invoice.organization_id,
@@ -116,8 +117,10 @@ def _show_row(invoice: Invoice, now: datetime, written_off: int) -> dict[str, An
         "total": money(invoice.total),
         "tax": money(invoice.tax),
         "net": money(invoice.total - invoice.tax),
-        "tax_name": invoice.tax_name,
-        "tax_rate": invoice.tax_rate,
+        "subtotal": money(invoice.total - invoice.rounding),
+        "rounding": money(invoice.rounding),
+        "tax_breakdown": show_taxes(invoice.taxes, invoice.currency),
+        "tax_note": invoice.about.get("tax_note"),
         "paid": money(invoice.paid),
         "credited": money(invoice.credited),
         "written_off": money(written_off),
@@ -125,6 +128,9 @@ def _show_row(invoice: Invoice, now: datetime, written_off: int) -> dict[str, An
         "overdue": invoice.is_overdue(now),
         "issued_on": invoice.issued_on.isoformat(),
         "due_on": invoice.due_on.isoformat(),
+        "supply_from": supply["from"],
+        "supply_to": supply["to"],
+        "language": invoice.about["buyer"]["billing"].get("language", "en"),
         "issued_at": invoice.issued_at,
         "paid_at": invoice.paid_at,
         "voided_at": invoice.voided_at,
@@ -170,12 +176,29 @@ def invoice_of(session: Session, account: Account, entry: Entry) -> Invoice | No
     return invoice
 
 
-def credited_by_notes(session: Session, invoice: Invoice) -> int:
-    """The total of an invoice's credit notes."""
-    amounts = select(CreditNote.amount).where(
-        CreditNote.organization_id == invoice.organization_id, CreditNote.invoice_id == invoice.id
-    )
-    return sum(session.scalars(amounts))
+def show_taxes(taxes: Iterable[Mapping[str, Any]], currency: str) -> list[dict[str, str]]:
+    """The taxes in a document as the API shows them."""
+    return [
+        {
+            "name": tax["name"],
+            "rate": tax["rate"],
+            "taxable": format_money(tax["taxable"], currency),
+            "tax": format_money(tax["tax"], currency),
+        }
+        for tax in taxes
+    ]
+
+
+def credit_notes(session: Session, invoice: Invoice) -> Sequence[CreditNote]:
+    """The credit notes of an invoice, oldest first."""
+    return session.scalars(
+        select(CreditNote)
+        .where(
+            CreditNote.organization_id == invoice.organization_id,
+            CreditNote.invoice_id == invoice.id,
+        )
+        .order_by(CreditNote.transaction_id)
+    ).all()
 
 
 def _sorted_by_name(value: Any) -> Any:
@@ -185,25 +208,19 @@ def _sorted_by_name(value: Any) -> Any:
     return {name: _sorted_by_name(value[name]) for name in sorted(value)}
 
 
-def _show_credit_notes(session: Session, invoice: Invoice) -> list[dict[str, str]]:
-    notes = session.scalars(
-        select(CreditNote)
-        .where(
-            CreditNote.organization_id == invoice.organization_id,
-            CreditNote.invoice_id == invoice.id,
-        )
-        .order_by(CreditNote.transaction_id)
-    )
+def _show_credit_notes(session: Session, invoice: Invoice) -> list[dict[str, Any]]:
     return [
         {
             "number": note.number,
             "transaction_id": note.transaction_id,
             "amount": format_money(note.amount, invoice.currency),
             "tax": format_money(note.tax, invoice.currency),
+            "rounding": format_money(note.rounding, invoice.currency),
+            "tax_breakdown": show_taxes(note.taxes, invoice.currency),
             "reason": note.reason,
             "issued_at": clock.stamp(note.issued_at),
         }
-        for note in notes
+        for note in credit_notes(session, invoice)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.errors import NotFound
 from chassis.runtime import ids
-from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy import Select, and_, exists, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from billing.models import Account, Entry
@@ -125,6 +125,29 @@ def refunded_or_reversed(session: Session, organization_id: str, transaction_id:
         )
     )
     return None if moved is None else int(moved)
+
+
+def refunded(session: Session, organization_id: str, transaction_id: str) -> int:
+    """How much revenue the refunds of a charge have given back. Exact while the account is
+    locked."""
+    first = aliased(Entry)
+    amount = session.scalar(
+        select(func.sum(Entry.amount))
+        .join(
+            first,
+            and_(
+                first.organization_id == Entry.organization_id,
+                first.transaction_id == Entry.transaction_id,
+                first.part == 0,
+            ),
+        )
+        .where(
+            first.organization_id == organization_id,
+            first.refunded_id == transaction_id,
+            Entry.debit == Code.REVENUE,
+        )
+    )
+    return int(amount or 0)
 
 
 def last_top_up(session: Session, organization_id: str, *, but: str) -> int | None:

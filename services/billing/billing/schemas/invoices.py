@@ -28,35 +28,63 @@ class NewCreditNote(ma.Schema):
 
 
 class Party(ma.Schema):
-    """The seller or the buyer, as of the day of issue."""
+    """The seller or the buyer, as of the day of issue. ``company``: of the seller, as in its
+    settings; missing on invoices from before there was one."""
 
     name = ma.fields.String(required=True)
     country = ma.fields.String(required=True)
     billing = ma.fields.Dict(required=True)
+    company = ma.fields.Dict()
     buyer_tags = ma.fields.Dict()
 
 
-class Line(ma.Schema):
-    """A charge or a credit; with ``kind`` void, the charges of an earlier invoice that was voided.
+class AppliedTax(ma.Schema):
+    """A tax on a line; ``rate`` in percent of its net amount."""
 
-    On an invoice of more than 5,000 lines usage is grouped by day; such a line has no
-    ``transaction_id``.
+    name = ma.fields.String(required=True)
+    rate = ma.fields.String(required=True)
+
+
+class ContainedTax(AppliedTax):
+    """The tax that a document contains. ``taxable``: the net amount of the lines that bear it."""
+
+    taxable = amount_shown(required=True)
+    tax = amount_shown(required=True)
+
+
+class TaxNote(ma.Schema):
+    """Why an invoice contains no tax: ``kind`` is exempt or reverse_charge."""
+
+    kind = ma.fields.String(required=True)
+    reason = ma.fields.String(required=True, allow_none=True)
+
+
+class Line(ma.Schema):
+    """A charge or a credit, also of an earlier invoice that was voided; or, with ``kind`` rounding,
+    what the total is rounded by.
+
+    ``taxes``: those of ``occurred_on``, the day of supply; none if it is no supply. On an invoice
+    of more than 5,000 lines usage is grouped by day; such a line has no ``transaction_id``.
     """
 
     transaction_id = ma.fields.String(required=True, allow_none=True)
     occurred_at = Stamp(required=True)
+    occurred_on = ma.fields.String(required=True, metadata={"format": "date"})
+    taxes = ma.fields.List(ma.fields.Nested(AppliedTax), required=True)
     kind = ma.fields.String(required=True)
     description = ma.fields.String(allow_none=True)
     amount = amount_shown(required=True)
 
 
 class CreditNote(ma.Schema):
-    """A credit of an invoice."""
+    """A credit of an invoice. ``amount`` includes ``rounding`` and ``tax``."""
 
     number = ma.fields.String(required=True)
     transaction_id = ma.fields.String(required=True)
     amount = amount_shown(required=True)
+    rounding = amount_shown(required=True)
     tax = amount_shown(required=True)
+    tax_breakdown = ma.fields.List(ma.fields.Nested(ContainedTax), required=True)
     reason = ma.fields.String(required=True)
     issued_at = Stamp(required=True)
 
@@ -72,8 +100,10 @@ class Payer(ma.Schema):
 
 
 class Invoice(ma.Schema):
-    """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid -
-    credited. ``written_off``: the part of ``credited`` that was written off as a bad debt.
+    """An invoice. ``total`` = ``subtotal`` + ``rounding`` is the sum of its lines and includes
+    ``tax``; the balance due is ``open`` = total - paid - credited. ``written_off``: the part of
+    ``credited`` that was written off as a bad debt. ``tax_breakdown``: the tax by name and rate.
+    ``tax_note``: why there is none, if the customer is exempt or owes it itself.
 
     ``kind``: individual | usage | consolidated | none; the last is kept but not sent. It covers the
     rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines``, ``credit_notes`` and
@@ -89,8 +119,10 @@ class Invoice(ma.Schema):
     total = amount_shown(required=True)
     tax = amount_shown(required=True)
     net = amount_shown(required=True)
-    tax_name = ma.fields.String(allow_none=True)
-    tax_rate = ma.fields.String(allow_none=True)
+    subtotal = amount_shown(required=True)
+    rounding = amount_shown(required=True)
+    tax_breakdown = ma.fields.List(ma.fields.Nested(ContainedTax), required=True)
+    tax_note = ma.fields.Nested(TaxNote, required=True, allow_none=True)
     paid = amount_shown(required=True)
     credited = amount_shown(required=True)
     written_off = amount_shown(required=True)
@@ -98,6 +130,9 @@ class Invoice(ma.Schema):
     overdue = ma.fields.Boolean(required=True)
     issued_on = ma.fields.String(required=True, metadata={"format": "date"})
     due_on = ma.fields.String(required=True, metadata={"format": "date"})
+    supply_from = ma.fields.String(required=True, metadata={"format": "date"})
+    supply_to = ma.fields.String(required=True, metadata={"format": "date"})
+    language = ma.fields.String(required=True)
     issued_at = Stamp(required=True)
     paid_at = Stamp(allow_none=True)
     voided_at = Stamp(allow_none=True)

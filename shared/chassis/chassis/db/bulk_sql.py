@@ -4,12 +4,26 @@ On PostgreSQL more than ``MAX_PLAIN_ROWS`` rows go through COPY, or as arrays in
 rows may exist. SQLite takes them one after the other in one call.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
+from sqlalchemy import (
+    Table,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -18,6 +32,7 @@ from chassis.db.upserts import is_postgresql
 
 MAX_PLAIN_ROWS = 50
 Row = Sequence[Any]
+_JSON = Text().with_variant(postgresql.JSON(), "postgresql")
 
 
 def insert_rows(
@@ -77,6 +92,24 @@ def among(column: Any, parameter: str) -> Mapping[str, Any]:
     }
 
 
+def given_rows(session: Session, name: str, types: Mapping[str, Any], rows: Sequence[Row]) -> Any:
+    """The rows as a table expression with columns of these types, for queries that join them. Their
+    number does not change the statement. Values are ids (UUIDs), numbers, days and instants."""
+    if is_postgresql(session):
+        texts = [dict(zip(types, row, strict=True)) for row in rows]
+        given = func.json_to_recordset(_json_parameter(texts, str))
+        columns = [column(key, type_) for key, type_ in types.items()]
+        return given.table_valued(*columns, name=name).render_derived(with_types=True)
+    each = func.json_each(_json_parameter([list(row) for row in rows], _on_sqlite))
+    values = each.table_valued("value").c.value
+    return select(
+        *(
+            type_coerce(func.json_extract(values, f"$[{place}]"), type_).label(key)
+            for place, (key, type_) in enumerate(types.items())
+        )
+    ).subquery(name)
+
+
 def array_parameter(name: str, kind: str) -> str:
     """SQL for a parameter that is an array of this type.
 
@@ -115,6 +148,20 @@ def _update(table: Table, key: str, names: tuple[str, ...]) -> Any:
 
 def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _json_parameter(rows: Any, as_text: Callable[[Any], str]) -> Any:
+    return cast(literal(json.dumps(rows, default=as_text), Text), _JSON)
+
+
+def _on_sqlite(value: Any) -> str:
+    """An id, a day or an instant as SQLAlchemy stores it in SQLite."""
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    assert isinstance(value, date)
+    return value.isoformat()
 
 
 def _as_array(values: Sequence[Any], type_: Any) -> Any:

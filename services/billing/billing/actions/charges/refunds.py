@@ -14,7 +14,8 @@ from billing.actions.charges import adjustments
 from billing.actions.invoicing import credit_notes
 from billing.actions.ledger import posting
 from billing.models import Account, Entry
-from billing.values import SPENDING_KINDS, Code, Transfer, divide, format_money
+from billing.models.taxes import rates_on
+from billing.values import SPENDING_KINDS, Code, Transfer, divide, format_money, local_day
 
 
 class RefundExceedsCharge(Conflict):
@@ -43,8 +44,9 @@ def refund(
     """Refund a charge, in part or (by default) all that is left of it; returns the transaction.
 
     It is credited to the balance or, postpaid, to the unbilled amount first; if the charge is on an
-    invoice, by a credit note. Raises NoAccount, AccountClosed, RefundNotAllowed,
-    RefundExceedsCharge, CreditExceedsInvoice, AmountTooLarge, Invalid.
+    invoice, by a credit note. Its taxes are those of the charge. Raises NoAccount, AccountClosed,
+    RefundNotAllowed, RefundExceedsCharge, CreditExceedsInvoice, NothingToCredit, AmountTooLarge,
+    Invalid.
     """
     account = posting.lock_account(session, organization_id)
     seller = queries.sellers(session, {account.provider_id})[account.provider_id]
@@ -52,7 +54,7 @@ def refund(
         raise RefundNotAllowed()
     charge = _get_charge(session, organization_id, transaction_id)
     charged = -charge[0].moved
-    refunded = queries.refunded_or_reversed(session, organization_id, transaction_id) or 0
+    refunded = queries.refunded(session, organization_id, transaction_id)
     left = charged - refunded
     amount = left if amount is None else amount
     if not 0 < amount <= left:
@@ -85,10 +87,21 @@ def _credit(
 ) -> Sequence[Entry]:
     """Credit the account or, by a credit note, the invoice that the charge is on."""
     revenue_row = next(row for row in charge if row.credit == Code.REVENUE)
+    day = revenue_row.supplied_on or local_day(revenue_row.occurred_at, account.timezone)
+    fields["supplied_on"] = day
     invoice = queries.invoice_of(session, account, revenue_row)
     if invoice is not None:
         return credit_notes.credit_invoice(
-            session, account, invoice, amount, kind="refund", extra=extra, now=now, by=by, **fields
+            session,
+            account,
+            invoice,
+            amount,
+            kind="refund",
+            rates=rates_on(invoice.tax_periods, day),
+            extra=extra,
+            now=now,
+            by=by,
+            **fields,
         )
     transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + extra
     rows = posting.post(session, account, transfers, kind="refund", now=now, by=by, **fields)

@@ -16,7 +16,7 @@ from billing.actions.accounts import notifications
 from billing.actions.invoicing import invoices
 from billing.actions.invoicing.invoices import Issue
 from billing.models import Account, Provider
-from billing.models.drafts import Customer, MonthEnd, Period, month_range
+from billing.models.drafts import Customer, Range, Supplies, TaxTerms, month_range, tax_terms
 from billing.values import SEALED, format_money, month_end
 
 _ACCOUNTS: Any = Account.__table__
@@ -25,10 +25,11 @@ _Due = tuple[Customer, dict[str, Any]]
 
 
 class _Facts(NamedTuple):
-    """What is read of a block of accounts, by organization, and of their providers by id."""
+    """What is read of a block of accounts: by organization, what is to be invoiced and what its
+    lines add up to; and their providers by id."""
 
-    ends: Mapping[str, MonthEnd]
-    periods: Mapping[str, Period]
+    ranges: Mapping[str, Range]
+    supplies: Mapping[str, Supplies]
     sellers: Mapping[str, Provider]
 
 
@@ -43,10 +44,11 @@ def run_billing(
     on that of the accounts.
     """
     due = queries.accounts_to_bill(session, organization_ids, now)
-    facts = _read_facts(session, [each for each in due if each[1]["unbilled"]], now)
+    facts, failed = _read_facts(session, [each for each in due if each[1]["unbilled"]], now)
     issues, month_ends, others = [], [], []
-    failed: dict[str, Exception] = {}
     for customer, columns in due:
+        if customer.organization_id in failed:
+            continue
         try:
             ends_at = month_end(now, customer.timezone)
             issue = _issue(customer, columns, facts, now)
@@ -65,16 +67,32 @@ def run_billing(
     return len(issues) + len(others), failed
 
 
-def _read_facts(session: Session, due: Sequence[_Due], now: datetime) -> _Facts:
+def _read_facts(
+    session: Session, due: Sequence[_Due], now: datetime
+) -> tuple[_Facts, dict[str, Exception]]:
+    """Also returns by organization what its data led to, if that prevents its invoice."""
+    failed: dict[str, Exception] = {}
     if not due:
-        return _Facts({}, {}, {})
+        return _Facts({}, {}, {}), failed
     customers = [customer for customer, _ in due]
-    organization_ids = [customer.organization_id for customer in customers]
-    return _Facts(
-        queries.month_ends(session, customers, now),
-        queries.last_periods(session, organization_ids),
-        queries.sellers(session, {customer.provider_id for customer in customers}),
-    )
+    ends = queries.month_ends(session, customers, now)
+    periods = queries.last_periods(session, [each.organization_id for each in customers])
+    sellers = queries.sellers(session, {customer.provider_id for customer in customers})
+    ranges: dict[str, Range] = {}
+    terms: dict[str, TaxTerms] = {}
+    for customer, columns in due:
+        organization_id = customer.organization_id
+        end, period = ends.get(organization_id), periods.get(organization_id)
+        if end is None or not end.unbilled:
+            continue
+        try:
+            covered = month_range(customer, columns["seq"], columns["unbilled"], end, period, now)
+            terms[organization_id] = tax_terms(customer, sellers[customer.provider_id])
+        except Exception as why:
+            failed[organization_id] = why
+            continue
+        ranges[organization_id] = covered
+    return _Facts(ranges, invoices.supplies_of(session, ranges, terms), sellers), failed
 
 
 def _issue(
@@ -82,15 +100,13 @@ def _issue(
 ) -> Issue | None:
     """The account's invoice, or None if it has nothing to invoice from ended months. Raises what
     its data leads to."""
-    organization_id = customer.organization_id
-    end = facts.ends.get(organization_id)
-    if not columns["unbilled"] or end is None or not end.unbilled:
+    covered = facts.ranges.get(customer.organization_id)
+    if covered is None:
         return None
     seller = facts.sellers[customer.provider_id]
-    period = facts.periods.get(organization_id)
-    covered = month_range(customer, columns["seq"], columns["unbilled"], end, period, now)
     snapshot = invoices.snapshot_of(customer, seller, list(columns.values()), now)
-    return invoices.prepare(customer, snapshot, seller, covered, now=now, by=SYSTEM)
+    supplies = facts.supplies[customer.organization_id]
+    return invoices.prepare(customer, snapshot, seller, covered, supplies, now=now, by=SYSTEM)
 
 
 def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) -> int:

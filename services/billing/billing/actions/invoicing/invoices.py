@@ -4,7 +4,7 @@ An invoice moves the unbilled amount to the invoiced one, so it leaves the custo
 is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -25,7 +25,18 @@ from billing.actions.ledger.refusals import AmountTooLarge
 from billing.actions.payments import allocation
 from billing.models import Account, Invoice, Provider
 from billing.models.decisions import Posting, Refusal, within_range
-from billing.models.drafts import Customer, Draft, Range, draft, draft_regular, unbilled_range
+from billing.models.drafts import (
+    Customer,
+    Draft,
+    Range,
+    Supplies,
+    TaxTerms,
+    draft,
+    one_supply,
+    regular_kind,
+    tax_terms,
+    unbilled_range,
+)
 from billing.models.snapshot import READ, Snapshot
 from billing.values import (
     INDIVIDUAL,
@@ -71,8 +82,12 @@ def issue_invoice(
     customer, seller = Customer.of(account), _seller_of(session, account)
     previous = queries.last_periods(session, [organization_id]).get(organization_id)
     covered = unbilled_range(customer, account.seq, account.unbilled, previous, now)
+    terms = {organization_id: tax_terms(customer, seller)}
+    supplies = supplies_of(session, {organization_id: covered}, terms)[organization_id]
     snapshot = snapshot_of(customer, seller, attrgetter(*READ)(account), now)
-    issue = prepare(customer, snapshot, seller, covered, now=now, by=by)
+    issue = prepare(customer, snapshot, seller, covered, supplies, now=now, by=by)
+    if issue is None:
+        raise NothingToInvoice()
     write(session, [issue], now=now, by=by)
     session.expire(account)
     invoice = session.get_one(Invoice, (organization_id, issue.invoice.id))
@@ -92,17 +107,32 @@ def snapshot_of(
     )
 
 
+def supplies_of(
+    session: Session, ranges: Mapping[str, Range], terms: Mapping[str, TaxTerms]
+) -> dict[str, Supplies]:
+    """By organization, what the lines in its range add up to."""
+    spans = [
+        queries.Span(organization_id, covered.from_seq, covered.to_seq)
+        for organization_id, covered in ranges.items()
+    ]
+    return queries.supplies(session, spans, terms) if spans else {}
+
+
 def prepare(
     customer: Customer,
     snapshot: Snapshot,
     seller: Provider,
     covered: Range,
+    supplies: Supplies,
     *,
     now: datetime,
     by: Actor,
-) -> Issue:
-    """A regular invoice, posted on the snapshot, whose surplus pays it. Raises AmountTooLarge."""
-    invoice = draft_regular(customer, seller, covered, now)
+) -> Issue | None:
+    """A regular invoice, posted on the snapshot, whose surplus pays it; None if its total is
+    rounded to zero. Raises AmountTooLarge."""
+    invoice = draft(customer, seller, covered, supplies, regular_kind(seller), now)
+    if invoice is None:
+        return None
     transfers = issue_transfers(invoice, snapshot.surplus)
     posting_ = within_range(snapshot, Posting("invoice", transfers, f"Invoice {invoice.number}"))
     if isinstance(posting_, Refusal):
@@ -137,7 +167,7 @@ def write(
         transfers = issue.posted.posting.transfers
         email = issue.customer.billing.get("email")
         record_issued(session, issue.invoice, transfers, email=email, now=now, by=by)
-        if len(transfers) > 1:
+        if any(transfer.credit == Code.INVOICED for transfer in transfers):
             paying.append(issue)
     allocation.update_invoices_of(
         session,
@@ -150,7 +180,8 @@ def write(
 def create_individual(
     session: Session, account: Account, amount: int, row_count: int, *, kind: str, now: datetime
 ) -> Invoice | None:
-    """The invoice for this one charge, or None if the provider does not invoice it individually.
+    """The invoice for this one charge; None if the provider does not invoice it individually, or
+    its total is rounded to zero.
 
     ``row_count``: the number of rows the charge will have. The first one carries the invoice id,
     and the transfers of ``issue_transfers`` are posted with it.
@@ -160,9 +191,12 @@ def create_individual(
     seller = _seller_of(session, account)
     if seller.setting("invoicing") != INDIVIDUAL:
         return None
-    today = local_day(now, account.timezone)
+    customer, today = Customer.of(account), local_day(now, account.timezone)
     covered = Range(account.seq + 1, account.seq + row_count, amount, today, today)
-    issued = draft(Customer.of(account), seller, covered, INDIVIDUAL, now)
+    supplies = one_supply(tax_terms(customer, seller), amount, today)
+    issued = draft(customer, seller, covered, supplies, INDIVIDUAL, now)
+    if issued is None:
+        return None
     account.invoices += 1
     invoice = Invoice(**issued._asdict())
     session.add(invoice)
@@ -170,10 +204,20 @@ def create_individual(
 
 
 def issue_transfers(invoice: Invoice | Draft, surplus: int) -> tuple[Transfer, ...]:
-    """Make the invoice due, and pay it from the surplus at once. Older open invoices take nothing
-    of that: it was left unassigned by choice."""
+    """Make the invoice due, rounded, and pay it from the surplus at once. Older open invoices take
+    nothing of that: it was left unassigned by choice."""
     due = Transfer(Code.INVOICED, Code.UNBILLED, invoice.total, invoice.id)
-    return (due, *allocation.pay_from_surplus([invoice], surplus))
+    paying = allocation.pay_from_surplus([invoice], surplus)
+    return (*rounding_transfers(invoice.rounding, invoice.id), due, *paying)
+
+
+def rounding_transfers(rounding: int, invoice_id: str) -> list[Transfer]:
+    """Add the difference to what is unbilled, or take it off."""
+    if rounding > 0:
+        return [Transfer(Code.UNBILLED, Code.ROUNDING, rounding, invoice_id)]
+    if rounding < 0:
+        return [Transfer(Code.ROUNDING, Code.UNBILLED, -rounding, invoice_id)]
+    return []
 
 
 def _seller_of(session: Session, account: Account) -> Provider:

@@ -74,10 +74,11 @@ def _return_to_unbilled(
     now: datetime,
     by: Actor,
 ) -> None:
+    reversed_rounding = invoices.rounding_transfers(-invoice.rounding, invoice.id)
     posting.post(
         session,
         account,
-        [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice.id)],
+        [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice.id), *reversed_rounding],
         kind="void",
         now=now,
         by=by,

@@ -150,13 +150,14 @@ def _how_settled(document: dict[str, Any]) -> str:
 def _summary(document: dict[str, Any], column: AmountColumn) -> list[list[str]]:
     """Label, amount and weight of each figure below the lines."""
     figures = [["Total", column.show(document["total"]), "total"]]
-    if document["tax_name"]:
-        rate = document["tax_rate"]
+    if document["tax_breakdown"]:
+        figures.append(["Net", column.show(document["net"]), "part"])
+    for tax in document["tax_breakdown"]:
+        rate = tax["rate"]
         if "." in rate:
             rate = rate.rstrip("0").rstrip(".")
-        tax_label = f"{clean(document['tax_name'])} {rate}%, included"
-        figures.append(["Net", column.show(document["net"]), "part"])
-        figures.append([tax_label, column.show(document["tax"]), "part"])
+        tax_label = f"{clean(tax['name'])} {rate}%, included"
+        figures.append([tax_label, column.show(tax["tax"]), "part"])
     for label, amount in _settlement(document):
         figures.append([label, column.from_millionths(-amount), "plain"])
     return [*figures, ["Balance due", column.show(document["open"]), "last"]]
