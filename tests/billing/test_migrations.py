@@ -1,6 +1,8 @@
 """The migrations produce exactly the models, on both databases."""
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -77,3 +79,38 @@ def test_automatic_top_ups_of_postpaid_accounts_are_turned_off(tmp_path: Path) -
         enabled = connection.execute(select(accounts.c.payment_mode, accounts.c.auto_enabled)).all()
     engine.dispose()
     assert {mode: bool(is_on) for mode, is_on in enabled} == {"prepaid": True, "postpaid": False}
+
+
+def test_every_day_keeps_the_tax_that_it_had() -> None:
+    joined_rates = _migration("0008_taxes").joined_rates
+    rates = [
+        _rate("SG", "GST", "9", "2024-01-01"),
+        _rate("SG", "old", "7", "2020-01-01"),
+        _rate("SG", "late", "5", "2024-01-01"),
+        _rate("SG", "GST", "10", "2025-01-01"),
+        _rate("DE", "MwSt", "19", "2021-01-01"),
+    ]
+
+    joined = joined_rates(rates)
+
+    assert joined == [
+        rates[4],
+        rates[1],
+        rates[0],
+        _rate("SG", "old", "0", "2024-01-01"),
+        rates[3],
+    ]
+    assert joined_rates(joined) == joined
+
+
+def _rate(country: str, name: str, rate: str, day: str) -> dict[str, str]:
+    return {"country": country, "name": name, "rate": rate, "valid_from": day}
+
+
+def _migration(name: str) -> ModuleType:
+    path = SERVICE.migrations / "versions" / f"{name}.py"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

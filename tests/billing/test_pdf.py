@@ -343,9 +343,7 @@ def test_the_status_is_stamped_and_explained(status: str, mark: str, words: str)
 
 def test_a_month_without_invoice_is_a_statement_and_without_tax_there_is_no_tax_line() -> None:
     (page,) = pages(
-        renderer.render(
-            document([line("500")], currency="JPY", kind="none", tax_breakdown=[])
-        )
+        renderer.render(document([line("500")], currency="JPY", kind="none", tax_breakdown=[]))
     )
 
     assert "Statement" in page
