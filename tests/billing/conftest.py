@@ -17,7 +17,7 @@ from billing.actions.accounts import payment_methods
 from billing.app import SERVICE
 from billing.config import Settings
 from billing.jobs import JOBS
-from billing.models import Account, CreditNote, Entry, Invoice, Payment, Reservation
+from billing.models import Account, CreditNote, Entry, Invoice, Payment, Provider, Reservation
 from billing.values import Code, parse_money
 from billing.web import create_app
 from chassis.auth.actor import Actor
@@ -146,7 +146,8 @@ class World:
         )
 
     def settings(self, **settings: Any) -> None:
-        """The provider's settings from now on."""
+        """The provider's settings from now on; documents are not rounded unless they say so."""
+        settings = {"document_rounding": "none", **settings}
         with self.database.transaction() as session:
             actions.apply_settings(
                 session, provider_id=self.provider_id, version=next(_numbers), settings=settings
@@ -272,6 +273,7 @@ def world(database: Database) -> World:
             currency="SGD",
             timezone="Asia/Singapore",
         )
+        session.get_one(Provider, made.provider_id).settings = {"document_rounding": "none"}
     return made
 
 

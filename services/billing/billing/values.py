@@ -41,7 +41,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "payment_terms_days": 14,
     "tax_rates": [],
     "allow_refund": True,
-    "document_rounding": "none",
+    "document_rounding": "currency",
     "company": {},
 }
 

@@ -9,6 +9,8 @@ MILLION = 1_000_000
 
 
 def choose(world, version=1, **settings):
+    """The provider's settings from now on; documents are not rounded unless they say so."""
+    settings = {"document_rounding": "none", **settings}
     with world.database.transaction() as session:
         actions.apply_settings(
             session, provider_id=world.provider_id, version=version, settings=settings

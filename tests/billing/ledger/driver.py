@@ -89,7 +89,10 @@ class Driver(RuleBasedStateMachine):
                 session,
                 provider_id=self.world.provider_id,
                 version=1,
-                settings={"invoicing": "individual" if individual else "consolidated"},
+                settings={
+                    "invoicing": "individual" if individual else "consolidated",
+                    "document_rounding": "none",
+                },
             )
         for mode, any_limit, currency in zip(
             ("prepaid", "postpaid", last), limits, ("SGD", "SGD", "JPY"), strict=True

@@ -1,5 +1,7 @@
 """Documents know each tax that they contain, and what they were rounded by.
 
+Those of the providers there are stay unrounded.
+
 Tax rates now apply together, by name. So that each day keeps the rate it had, a row of another name
 that replaced an earlier one is joined by a zero rate that ends the earlier name.
 
@@ -43,7 +45,7 @@ def upgrade() -> None:
         table.create_check_constraint(op.f("ck_invoices_total"), "total > 0")
         table.drop_column("tax_name")
         table.drop_column("tax_rate")
-    _end_replaced_taxes()
+    _change_settings()
 
 
 def _fill_taxes() -> None:
@@ -79,17 +81,16 @@ def _table(name: str) -> sa.Table:
     return sa.Table(name, sa.MetaData(), autoload_with=op.get_bind())
 
 
-def _end_replaced_taxes() -> None:
+def _change_settings() -> None:
     providers = _table("providers")
     settings = sa.column("settings", _JSON)
-    for provider in op.get_bind().execute(
-        sa.select(providers.c.id, settings).select_from(providers)
-    ):
-        rates = provider.settings.get("tax_rates")
-        if rates:
-            changed = {**provider.settings, "tax_rates": joined_rates(rates)}
-            update = sa.update(providers).where(providers.c.id == provider.id)
-            op.execute(update.values({"settings": sa.type_coerce(changed, _JSON)}))
+    stored = sa.select(providers.c.id, settings).select_from(providers)
+    for provider in op.get_bind().execute(stored).all():
+        changed = {**provider.settings, "document_rounding": "none"}
+        if "tax_rates" in changed:
+            changed["tax_rates"] = joined_rates(changed["tax_rates"])
+        update = sa.update(providers).where(providers.c.id == provider.id)
+        op.execute(update.values({"settings": sa.type_coerce(changed, _JSON)}))
 
 
 def joined_rates(rates: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
