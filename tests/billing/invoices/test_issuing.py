@@ -161,3 +161,10 @@ def test_an_invoice_with_very_many_lines_groups_usage_by_day(world, monkeypatch)
     ]
     assert [line["transaction_id"] is None for line in shown["lines"]] == [True, False]
     assert shown["lines"][0]["occurred_at"][:10] == first["lines"][0]["occurred_at"][:10]
+
+
+def test_the_seller_on_an_invoice_is_the_company_without_its_logo(world):
+    choose(world, company={"name": "Provider Ltd", "logo": "iVBORw0KGgo="})
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "1")
+    assert issue(world, org)["seller"]["company"] == {"name": "Provider Ltd"}

@@ -264,12 +264,14 @@ def _first_day(customer: Customer, previous: Period | None, now: datetime) -> da
 
 
 def seller_shown(seller: Provider) -> dict[str, Any]:
-    """The seller as a document of today shows it."""
+    """The seller as a document of today shows it, without its logo, which is too large to be kept
+    with each."""
+    company = {name: value for name, value in seller.setting("company").items() if name != "logo"}
     return {
         "name": seller.name or "",
         "country": seller.country or "",
         "billing": seller.billing or {},
-        "company": seller.setting("company"),
+        "company": company,
     }
 
 
